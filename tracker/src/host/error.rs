@@ -1,0 +1,33 @@
+//! What can go wrong with a write.
+
+/// A write that failed or was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The kernel refused.
+    #[error("cannot {operation} {object}")]
+    Io {
+        /// What was tried: `delete link`, `remove directory`.
+        operation: &'static str,
+        /// On what.
+        object: String,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// What is there is not what the plan was made for.
+    #[error("{object} is not what the plan was made for: expected {expected} but found {found}")]
+    Drifted {
+        /// What.
+        object: String,
+        /// As planned.
+        expected: String,
+        /// As found.
+        found: String,
+    },
+    /// Somebody committed a ruleset after the plan was made; nothing was changed.
+    #[error("the nftables ruleset changed since the plan was made (generation {planned})")]
+    GenerationConflict {
+        /// The generation the plan was made for.
+        planned: u32,
+    },
+}

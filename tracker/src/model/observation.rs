@@ -1,0 +1,221 @@
+//! Observations: what decoding makes of raw records, before anybody asks who did it.
+
+use super::gap::Source;
+use super::ids::{Generation, Ifindex, NetlinkSeq, NetnsId, Portid, Tgid, Tid};
+use super::process::ProcessKey;
+use super::subject::{Snapshot, Subject};
+use super::time::BootTime;
+
+/// An ancestor as a BPF record carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AncestorRef {
+    /// The process.
+    pub process: ProcessKey,
+    /// Its task name at that moment.
+    pub comm: String,
+}
+
+/// The task a BPF record was made in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRef {
+    /// The process.
+    pub process: ProcessKey,
+    /// The thread.
+    pub tid: Tid,
+    /// Task name of the thread.
+    pub comm: String,
+    /// Real user id.
+    pub uid: u32,
+    /// Login user id, when a login set one.
+    pub login_uid: Option<u32>,
+    /// The task's network namespace.
+    pub netns: NetnsId,
+    /// cgroup v2 id; the same for all tasks where only v1 hierarchies are used.
+    pub cgroup_id: u64,
+    /// Ancestors, parent first, at most 12.
+    pub ancestors: Vec<AncestorRef>,
+}
+
+/// One decoded fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// A process was made. Threads are not reported.
+    Fork {
+        /// When.
+        time: BootTime,
+        /// The task that forked.
+        parent: TaskRef,
+        /// The new process.
+        child: ProcessKey,
+    },
+    /// A process replaced its image.
+    Exec {
+        /// When.
+        time: BootTime,
+        /// The task, already with its new comm.
+        task: TaskRef,
+        /// The path it was executed by (a script's own path, not its interpreter's).
+        exe: Option<String>,
+        /// Arguments, bounded.
+        argv: Vec<String>,
+        /// Whether arguments were cut.
+        argv_truncated: bool,
+        /// `CNI_*` variables of its environment.
+        cni_env: Vec<(String, String)>,
+    },
+    /// The last thread of a process exited.
+    Exit {
+        /// When.
+        time: BootTime,
+        /// The process.
+        process: ProcessKey,
+    },
+    /// A task handed a netlink request to the kernel; everything it causes is notified after this record was sent.
+    RequestOpened(Request),
+    /// The kernel is done with the request this thread had under way.
+    RequestClosed {
+        /// When.
+        time: BootTime,
+        /// The thread.
+        tid: Tid,
+        /// The socket's portid, known now even when the request bound the socket.
+        portid: Portid,
+        /// What the system call returned.
+        result: i64,
+    },
+    /// A task replaced a legacy xtables table (`*_SO_SET_REPLACE`).
+    TableReplaced {
+        /// When.
+        time: BootTime,
+        /// Who.
+        task: TaskRef,
+        /// Network namespace of the socket.
+        netns: NetnsId,
+        /// `ip`, `ip6`, `arp` or `eb`.
+        family: &'static str,
+        /// Table name.
+        table: String,
+        /// What the system call returned.
+        result: i64,
+    },
+    /// An nf_tables object was added or changed (`Some`) or deleted (`None`), in a commit not yet closed.
+    Nft {
+        /// The object.
+        subject: Subject,
+        /// Its content.
+        after: Option<Snapshot>,
+    },
+    /// `NFT_MSG_NEWGEN`: closes the commit to which the preceding nf_tables observations belong.
+    NftCommitted {
+        /// Number of the ruleset now in force.
+        generation: Generation,
+        /// Thread that committed, in the host's pid namespace; `None` when the kernel did not say.
+        tid: Option<Tid>,
+        /// Its task name.
+        comm: Option<String>,
+    },
+    /// A link, address, route or ip rule was added or changed (`Some`) or deleted (`None`).
+    Rtnetlink {
+        /// The object.
+        subject: Subject,
+        /// Its content.
+        after: Option<Snapshot>,
+        /// Requester's socket; 0 when the kernel did not say.
+        portid: Portid,
+        /// Requester's sequence number; 0 when the kernel did not say.
+        seq: NetlinkSeq,
+        /// Name the link had in this message, for links.
+        ifname: Option<String>,
+    },
+    /// A directory or file was made, changed or removed.
+    Path(PathObservation),
+    /// Records are missing from here on.
+    Loss {
+        /// Of which stream.
+        source: Source,
+        /// How many, where known.
+        lost: Option<u64>,
+    },
+}
+
+/// A directory or file event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathObservation {
+    /// The path.
+    pub subject: Subject,
+    /// Content right after; `None` when it was removed or is already gone.
+    pub after: Option<Snapshot>,
+    /// What kind of event.
+    pub event: PathEvent,
+    /// Process that did it; `None` for another pid namespace's process or a kernel thread.
+    pub tgid: Option<Tgid>,
+    /// The event happened after this moment (the previous read of an empty queue)...
+    pub after_time: BootTime,
+    /// ...and before this one.
+    pub before_time: BootTime,
+}
+
+/// Kinds of directory and file events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathEvent {
+    /// Made here.
+    Created,
+    /// Moved to here from elsewhere; identity is the inode's.
+    MovedIn,
+    /// Moved away from here.
+    MovedOut,
+    /// Removed.
+    Deleted,
+    /// Written and closed.
+    Written,
+}
+
+/// A netlink request a task handed to the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// When the system call was entered.
+    pub time: BootTime,
+    /// Who.
+    pub task: TaskRef,
+    /// `NETLINK_*` protocol: 0 route, 12 netfilter.
+    pub protocol: u32,
+    /// Network namespace of the socket, which need not be the task's.
+    pub netns: NetnsId,
+    /// The socket's portid; 0 when it is not bound yet.
+    pub portid: Portid,
+    /// Length of the whole request, bytes.
+    pub length: u64,
+    /// The messages within the bytes that were captured.
+    pub messages: Vec<RequestMessage>,
+    /// Whether messages or attributes were cut.
+    pub is_truncated: bool,
+}
+
+/// One netlink message of a request, as far as attribution needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestMessage {
+    /// `nlmsg_type`.
+    pub kind: u16,
+    /// `nlmsg_flags`.
+    pub flags: u16,
+    /// `nlmsg_seq`.
+    pub seq: NetlinkSeq,
+    /// What link messages name; empty for others.
+    pub link: LinkMention,
+}
+
+/// What a link request names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkMention {
+    /// `ifi_index`, when not 0.
+    pub ifindex: Option<Ifindex>,
+    /// `IFLA_IFNAME`; may be a pattern such as `veth%d`.
+    pub ifname: Option<String>,
+    /// `IFLA_IFNAME` inside `VETH_INFO_PEER`.
+    pub peer_ifname: Option<String>,
+    /// `IFLA_INFO_KIND`.
+    pub kind: Option<String>,
+    /// Whether a move to another network namespace is asked for (`IFLA_NET_NS_FD`, `IFLA_NET_NS_PID`), here or for the
+    /// peer.
+    pub moves_netns: bool,
+}

@@ -1,0 +1,177 @@
+//! Processes: who acted, and from where.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{NetnsId, Tgid};
+use super::time::BootTime;
+
+/// One process of this boot: a reused process id has another start time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProcessKey {
+    /// Thread group id in the host's pid namespace.
+    pub tgid: Tgid,
+    /// Start of the group leader, `CLOCK_BOOTTIME`. From /proc it is only exact to 10 ms: see [`ProcessKey::matches`].
+    pub start: BootTime,
+}
+
+impl ProcessKey {
+    /// Whether both name one process, when one of the two start times may be rounded down to /proc's 10 ms ticks.
+    pub fn matches(self, other: Self) -> bool {
+        const TICK: u64 = 10_000_000;
+        self.tgid == other.tgid
+            && (self.start == other.start
+                || (self.start.0 / TICK == other.start.0 / TICK
+                    && (self.start.0.is_multiple_of(TICK) || other.start.0.is_multiple_of(TICK))))
+    }
+}
+
+/// One program image: a process from one exec to the next or to its exit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ExecId {
+    /// The process.
+    pub process: ProcessKey,
+    /// How many execs the tracker has seen of it; 0 for the image it was forked or found with.
+    pub exec: u32,
+}
+
+/// How the tracker learned of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessSource {
+    /// Its fork or exec was seen by a BPF program.
+    Kernel,
+    /// Read from /proc while it ran.
+    Proc,
+    /// Only known as an ancestor in another task's record: start time and comm, nothing else.
+    Ancestor,
+}
+
+/// Where a process runs, read from its cgroup path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+pub struct Placement {
+    /// The cgroup path (v2, or the v1 hierarchy with the most to say); empty when it could not be read.
+    pub cgroup: String,
+    /// Container id, 64 hexadecimal digits.
+    pub container: Option<String>,
+    /// Runtime that named the cgroup: `docker`, `containerd`, `crio`, `podman`.
+    pub runtime: Option<String>,
+    /// Pod uid, with dashes.
+    pub pod_uid: Option<String>,
+    /// Pod namespace and name, from the kubelet's log directory of the uid or from `CNI_ARGS`.
+    pub pod: Option<PodName>,
+    /// Systemd unit (`kubelet.service`), the innermost one.
+    pub unit: Option<String>,
+    /// Login session scope (`session-3.scope`).
+    pub session: Option<String>,
+}
+
+/// A pod's namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PodName {
+    /// Kubernetes namespace.
+    pub namespace: String,
+    /// Pod name.
+    pub name: String,
+}
+
+impl fmt::Display for PodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The CNI call a plugin was run for: its `CNI_*` environment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+pub struct CniCall {
+    /// `CNI_COMMAND`: `ADD`, `DEL`, `CHECK`, `GC`, `VERSION`.
+    pub command: String,
+    /// `CNI_CONTAINERID`.
+    pub container: String,
+    /// `CNI_NETNS`.
+    pub netns: String,
+    /// `CNI_IFNAME`.
+    pub ifname: String,
+    /// `K8S_POD_NAMESPACE` and `K8S_POD_NAME` of `CNI_ARGS`.
+    pub pod: Option<PodName>,
+}
+
+/// A program image with what the tracker knows of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Image {
+    /// Which image of which process.
+    pub id: ExecId,
+    /// The parent at fork time.
+    pub parent: Option<ProcessKey>,
+    /// The path it was executed by; `None` when not known.
+    pub exe: Option<String>,
+    /// Task name, 15 bytes, settable by the task: weak evidence.
+    pub comm: String,
+    /// Arguments, bounded, secrets redacted. Self-declared: the process can overwrite them.
+    pub argv: Vec<String>,
+    /// Whether arguments were cut.
+    pub argv_truncated: bool,
+    /// Real user id.
+    pub uid: u32,
+    /// Login user id (`loginuid`), when a login set one.
+    pub login_uid: Option<u32>,
+    /// The task's network namespace.
+    pub netns: NetnsId,
+    /// Where it runs.
+    pub placement: Placement,
+    /// The CNI call it serves, if it is a CNI plugin.
+    pub cni: Option<CniCall>,
+    /// How the tracker learned of it.
+    pub source: ProcessSource,
+}
+
+impl Image {
+    /// Last part of the exe path, or the comm when the path is not known.
+    pub fn program(&self) -> &str {
+        match &self.exe {
+            Some(exe) => exe.rsplit('/').next().unwrap_or(exe),
+            None => &self.comm,
+        }
+    }
+}
+
+/// Who acted: an image and, nearest first, the images it descends from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Actor {
+    /// The image that acted.
+    pub image: Image,
+    /// Its ancestors, parent first.
+    pub ancestry: Vec<Image>,
+    /// Whether an ancestor is missing before the first process (a parent was never seen and is gone).
+    pub is_truncated: bool,
+}
+
+impl Actor {
+    /// The acting image, then its ancestors, nearest first.
+    pub fn lineage(&self) -> impl Iterator<Item = &Image> {
+        std::iter::once(&self.image).chain(&self.ancestry)
+    }
+}
+
+impl fmt::Display for Actor {
+    /// `iptables-nft-restore ← kube-proxy ← containerd-shim ← systemd`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.image.program())?;
+        self.ancestry.iter().try_for_each(|image| write!(f, " ← {}", image.program()))?;
+        if self.is_truncated { f.write_str(" ← ?") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proc_start_time_matches_within_its_tick_only() {
+        let key = |start| ProcessKey { tgid: Tgid(7), start: BootTime(start) };
+        assert!(key(123_456_789).matches(key(120_000_000)));
+        assert!(!key(123_456_789).matches(key(130_000_000)));
+        assert!(!key(123_456_789).matches(key(123_456_788)), "two kernel times must be equal");
+    }
+}

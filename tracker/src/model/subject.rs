@@ -1,0 +1,198 @@
+//! What a change is about, and its content.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Digest, DigestBuilder};
+use super::ids::Ifindex;
+use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use super::nft::{NftItem, NftSnapshot, NftSubject};
+use super::path::{AbsPath, PathKind, PathSnapshot};
+use super::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+
+/// Which object, by what the kernel tells objects apart by. Scoped to one boot and one network namespace, paths
+/// excepted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Subject {
+    /// An nf_tables object.
+    Nft(NftSubject),
+    /// A legacy xtables table.
+    Xtables {
+        /// `ip`, `ip6`, `arp` or `eb`.
+        family: String,
+        /// Table name.
+        table: String,
+    },
+    /// A link.
+    Link(Ifindex),
+    /// An address.
+    Address(AddressSubject),
+    /// A route.
+    Route(RouteSubject),
+    /// An ip rule.
+    IpRule(IpRuleSubject),
+    /// A directory or file.
+    Path(AbsPath),
+}
+
+/// An object's content at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Snapshot {
+    /// Of an nf_tables object.
+    Nft(NftSnapshot),
+    /// Of a legacy table: nothing yet but that it was written.
+    Xtables,
+    /// Of a link.
+    Link(LinkSnapshot),
+    /// Of an address.
+    Address(AddressSnapshot),
+    /// Of a route.
+    Route(RouteSnapshot),
+    /// Of an ip rule.
+    IpRule(IpRuleSnapshot),
+    /// Of a directory or file.
+    Path(PathSnapshot),
+}
+
+impl Snapshot {
+    /// Digest of what makes the object what it is.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Nft(nft) => nft.digest(),
+            Self::Xtables => DigestBuilder::new("xtables").finish(),
+            Self::Link(link) => link.digest(),
+            Self::Address(address) => address.content,
+            Self::Route(route) => route.content,
+            Self::IpRule(rule) => DigestBuilder::new("ip-rule").field(rule.text.as_bytes()).finish(),
+            Self::Path(path) => path.digest(),
+        }
+    }
+}
+
+/// The classes people select and list by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "each is the glossary's word for it")]
+pub enum Class {
+    Table,
+    Chain,
+    Rule,
+    Set,
+    Element,
+    Object,
+    Flowtable,
+    Xtables,
+    Link,
+    Address,
+    Route,
+    IpRule,
+    Dir,
+    File,
+}
+
+impl Class {
+    /// Every class, in the order lists show them.
+    pub const ALL: [Self; 14] = [
+        Self::Table,
+        Self::Chain,
+        Self::Rule,
+        Self::Set,
+        Self::Element,
+        Self::Object,
+        Self::Flowtable,
+        Self::Xtables,
+        Self::Link,
+        Self::Address,
+        Self::Route,
+        Self::IpRule,
+        Self::Dir,
+        Self::File,
+    ];
+
+    /// Class of an object.
+    pub fn of(subject: &Subject, snapshot: &Snapshot) -> Self {
+        match subject {
+            Subject::Nft(nft) => match nft.item {
+                NftItem::Table => Self::Table,
+                NftItem::Chain(_) => Self::Chain,
+                NftItem::Rule { .. } => Self::Rule,
+                NftItem::Set(_) => Self::Set,
+                NftItem::Element { .. } => Self::Element,
+                NftItem::Object { .. } => Self::Object,
+                NftItem::Flowtable(_) => Self::Flowtable,
+            },
+            Subject::Xtables { .. } => Self::Xtables,
+            Subject::Link(_) => Self::Link,
+            Subject::Address(_) => Self::Address,
+            Subject::Route(_) => Self::Route,
+            Subject::IpRule(_) => Self::IpRule,
+            Subject::Path(_) => match snapshot {
+                Snapshot::Path(PathSnapshot { kind: PathKind::Dir, .. }) => Self::Dir,
+                _ => Self::File,
+            },
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Chain => "chain",
+            Self::Rule => "rule",
+            Self::Set => "set",
+            Self::Element => "element",
+            Self::Object => "object",
+            Self::Flowtable => "flowtable",
+            Self::Xtables => "xtables",
+            Self::Link => "link",
+            Self::Address => "address",
+            Self::Route => "route",
+            Self::IpRule => "iprule",
+            Self::Dir => "dir",
+            Self::File => "file",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Class {
+    type Err = UnknownClass;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text).ok_or_else(|| UnknownClass(text.to_owned()))
+    }
+}
+
+/// A word that names no class.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected an object class such as rule, chain, link or dir but found `{0}`")]
+pub struct UnknownClass(pub String);
+
+/// What people call an object: `rule ip filter FORWARD handle 16`, `link cni0`, `dir /etc/cni/net.d`.
+pub fn describe(subject: &Subject, snapshot: &Snapshot) -> String {
+    match (subject, snapshot) {
+        (Subject::Nft(nft), _) => nft.to_string(),
+        (Subject::Xtables { family, table }, _) => format!("xtables {family} {table}"),
+        (Subject::Link(_), Snapshot::Link(link)) => format!("link {}", link.name),
+        (Subject::Link(ifindex), _) => format!("link #{ifindex}"),
+        (Subject::Address(address), Snapshot::Address(AddressSnapshot { ifname: Some(ifname), .. })) => {
+            format!("address {}/{} dev {ifname}", address.address, address.prefix)
+        }
+        (Subject::Address(address), _) => {
+            format!("address {}/{} dev #{}", address.address, address.prefix, address.ifindex)
+        }
+        (Subject::Route(route), Snapshot::Route(RouteSnapshot { ifname: Some(ifname), .. })) => {
+            format!("route {route} dev {ifname}")
+        }
+        (Subject::Route(route), _) => format!("route {route}"),
+        (Subject::IpRule(rule), Snapshot::IpRule(snapshot)) => format!("iprule {}: {}", rule.priority, snapshot.text),
+        (Subject::IpRule(rule), _) => format!("iprule {}", rule.priority),
+        (Subject::Path(path), snapshot) => format!("{} {path}", Class::of(subject, snapshot)),
+    }
+}
