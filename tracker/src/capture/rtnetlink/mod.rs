@@ -58,7 +58,8 @@ impl RtSource {
     /// # Errors
     /// [`CaptureError::Io`] when the kernel does not tell.
     pub fn receive_buffer(&self) -> Result<usize, CaptureError> {
-        sockopt::socket_recv_buffer_size(&self.socket).map_err(|source| io("read the receive buffer size", source.into()))
+        sockopt::socket_recv_buffer_size(&self.socket)
+            .map_err(|source| io("read the receive buffer size", source.into()))
     }
 }
 

@@ -45,12 +45,16 @@ pub fn parse_all(mut bytes: &[u8]) -> Option<Vec<Hop<'_>>> {
 
 /// The payload of an `RTA_MULTIPATH` without the flags that come and go with links; unchanged when it is malformed.
 pub fn without_state(bytes: &[u8]) -> Vec<u8> {
-    let Some(hops) = parse_all(bytes) else { return bytes.to_vec() };
-    let mut clean = Vec::with_capacity(bytes.len());
-    for hop in &hops {
-        emit(&mut clean, hop);
+    parse_all(bytes).map_or_else(|| bytes.to_vec(), |hops| payload(&hops))
+}
+
+/// The payload of an `RTA_MULTIPATH` with these next hops, without the flags that come and go with links.
+pub fn payload(hops: &[Hop<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for hop in hops {
+        emit(&mut bytes, hop);
     }
-    clean
+    bytes
 }
 
 /// The route as it would be with this next hop alone, in the plain form. The weight has no place there.
@@ -68,9 +72,7 @@ pub(super) fn flatten(view: &RouteView<'_>, hop: &Hop<'_>) -> Vec<u8> {
 /// The route with this next hop alone, in the multipath form, which holds the weight.
 pub(super) fn alone(view: &RouteView<'_>, hop: &Hop<'_>) -> Vec<u8> {
     let mut message = common(view, hop);
-    let mut multipath = Vec::new();
-    emit(&mut multipath, hop);
-    push(&mut message, RTA_MULTIPATH, &multipath);
+    push(&mut message, RTA_MULTIPATH, &payload(std::slice::from_ref(hop)));
     message
 }
 
