@@ -17,4 +17,4 @@ pub use node::{Node, NodeError};
 pub use server::serve;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
