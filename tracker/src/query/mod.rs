@@ -1,1 +1,20 @@
-//! The query stage.
+//! Query: read models over the journal. Everything here takes a [`journal::Read`](crate::journal::Read) and gives
+//! documents of [`crate::control::api`]; it neither knows whether a tracker runs nor touches the kernel.
+
+mod actor;
+mod content;
+mod list;
+mod locate;
+mod log;
+mod object;
+mod status;
+
+pub use actor::{Actors, actor_view};
+pub use list::{list, owners};
+pub use locate::{BadDestination, Destination, Locator, RulePlace, locate, no_such_position};
+pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};
+pub use object::{HISTORY_SHOWN, object_by_id, object_view};
+pub use status::stopped_status;
+
+#[cfg(test)]
+mod tests;

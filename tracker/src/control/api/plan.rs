@@ -1,0 +1,185 @@
+//! Plans, and the operations that carry them out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::DigestBuilder;
+use crate::model::ids::{ObjectId, OperationId};
+use crate::model::owner::{Certainty, Owner};
+use crate::model::subject::Class;
+
+use super::time::TimeView;
+
+/// Asks what a reset would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// Whose changes to take back: this owner's and all below it.
+    pub owner: Owner,
+    /// Also objects whose owner is only inferred.
+    #[serde(default)]
+    pub include_inferred: bool,
+}
+
+/// Asks for a reset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetRequest {
+    /// Whose changes to take back: this owner's and all below it.
+    pub owner: Owner,
+    /// Only check; change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Also objects whose owner is only inferred.
+    #[serde(default)]
+    pub include_inferred: bool,
+    /// The fingerprint of the plan somebody agreed to: when the plan made now differs, nothing is done.
+    #[serde(default)]
+    pub plan: Option<String>,
+}
+
+impl ResetRequest {
+    /// The plan it would carry out.
+    pub fn plan_request(&self) -> PlanRequest {
+        PlanRequest { owner: self.owner.clone(), include_inferred: self.include_inferred }
+    }
+}
+
+/// What a reset would do, what it would not, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanView {
+    /// Whose changes it takes back.
+    pub owner: Owner,
+    /// Removals, in the order they are done.
+    pub steps: Vec<StepView>,
+    /// What is in scope and will not be touched, and why.
+    pub refusals: Vec<RefusalView>,
+    /// What stays because others need it.
+    pub kept: Vec<KeptView>,
+    /// What else is worth knowing before saying yes.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// The plan as the tracker writes it, for people.
+    pub text: String,
+}
+
+impl PlanView {
+    /// A text that is equal for plans with equal steps, and only for them.
+    pub fn fingerprint(&self) -> String {
+        let mut digest = DigestBuilder::new("plan");
+        digest.field(self.owner.as_str().as_bytes());
+        for StepView { object, class, name, owner, certainty, why: _ } in &self.steps {
+            digest.field(&object.0.to_le_bytes()).field(class.as_str().as_bytes()).field(name.as_bytes());
+            digest.field(owner.as_str().as_bytes()).field(certainty.as_str().as_bytes());
+        }
+        digest.finish().to_string()
+    }
+}
+
+/// One removal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// The object.
+    pub object: ObjectId,
+    /// Its class.
+    pub class: Class,
+    /// What people call it.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// Why it is in the plan.
+    pub why: String,
+}
+
+/// Something in scope that will not be touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalView {
+    /// The object.
+    pub object: ObjectId,
+    /// Its class.
+    pub class: Class,
+    /// What people call it.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Why not.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// Something that stays because others need it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptView {
+    /// The object.
+    pub object: ObjectId,
+    /// Its class.
+    pub class: Class,
+    /// What people call it.
+    pub name: String,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// How far a reset is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressView {
+    /// Steps done.
+    pub done: u64,
+    /// Steps planned.
+    pub total: u64,
+}
+
+/// What became of a reset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationView {
+    /// Number in the journal; `None` for a dry run.
+    pub id: Option<OperationId>,
+    /// Whose changes were to be taken back.
+    pub owner: Owner,
+    /// Whether nothing was changed on purpose.
+    pub dry_run: bool,
+    /// `done`, `failed` or `begun` (interrupted).
+    pub state: String,
+    /// What failed, and why.
+    pub error: Option<String>,
+    /// User id of who asked for it.
+    pub requested_by: u32,
+    /// When it began.
+    pub begun: TimeView,
+    /// When it ended.
+    pub ended: Option<TimeView>,
+    /// Steps planned.
+    pub planned: u64,
+    /// Steps done.
+    pub done: u64,
+    /// Steps that failed.
+    pub failed: u64,
+    /// What became of each step, as far as it came.
+    pub outcomes: Vec<OutcomeView>,
+    /// What was in scope and was not touched, and why.
+    pub refusals: Vec<RefusalView>,
+    /// What stayed because others need it.
+    pub kept: Vec<KeptView>,
+    /// What was compared afterwards to show that nothing else changed, a line each.
+    pub proof: Vec<String>,
+}
+
+impl OperationView {
+    /// Whether it came to its end with every step done.
+    pub fn is_done(&self) -> bool {
+        self.state == "done" && self.failed == 0
+    }
+}
+
+/// What became of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeView {
+    /// The object.
+    pub object: ObjectId,
+    /// The step, for people.
+    pub step: String,
+    /// `None` when done, otherwise why not.
+    pub error: Option<String>,
+}

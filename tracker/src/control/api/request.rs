@@ -1,0 +1,173 @@
+//! What callers ask, as it stands in a query string.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::journal::ObjectFilter;
+use crate::model::ids::{EntrySeq, Handle, ObjectId};
+use crate::model::nft::Family;
+use crate::model::owner::{Certainty, Owner};
+use crate::model::path::AbsPath;
+use crate::model::subject::Class;
+use crate::query::{Destination, Locator, RulePlace};
+
+use super::time::TimeView;
+
+/// A query string that makes no sense; the text says what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadRequest(pub String);
+
+/// Which objects to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObjectsQuery {
+    /// Only this owner's and those below it.
+    pub owner: Option<Owner>,
+    /// Only these classes, separated by commas.
+    pub class: Option<String>,
+    /// Only this certainty.
+    pub certainty: Option<Certainty>,
+    /// Also those that are gone.
+    pub removed: bool,
+    /// At most this many.
+    pub limit: Option<u64>,
+}
+
+impl ObjectsQuery {
+    /// The filter it means; its scope is still open.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for a word that names no class.
+    pub fn filter(&self) -> Result<ObjectFilter, BadRequest> {
+        let words = self.class.as_deref().unwrap_or_default().split(',').filter(|word| !word.is_empty());
+        let classes = words.map(|word| word.trim().parse::<Class>()).collect::<Result<_, _>>();
+        Ok(ObjectFilter {
+            owner: self.owner.clone(),
+            classes: classes.map_err(|error| BadRequest(error.to_string()))?,
+            certainty: self.certainty,
+            include_removed: self.removed,
+            scope: None,
+        })
+    }
+}
+
+/// Which entries to show.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogQuery {
+    /// Only what this owner did or what was done to its objects.
+    pub owner: Option<Owner>,
+    /// Only changes of this object.
+    pub object: Option<ObjectId>,
+    /// Only from this moment on.
+    pub since: Option<TimeView>,
+    /// At most this many, the newest.
+    pub limit: Option<u64>,
+}
+
+/// Which entries to follow.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FollowQuery {
+    /// Only what this owner did or what was done to its objects.
+    pub owner: Option<Owner>,
+    /// Only changes of this object.
+    pub object: Option<ObjectId>,
+    /// First entry wanted, see [`super::LogView::next`]; without it, only entries yet to come.
+    pub from: Option<EntrySeq>,
+}
+
+/// Which thing is asked about. Which fields are needed depends on `class`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WhoQuery {
+    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `dir` or `file`.
+    pub class: Option<String>,
+    /// Name of a chain, table, set or link.
+    pub name: Option<String>,
+    /// Family of the table; `ip` for a rule when not given.
+    pub family: Option<Family>,
+    /// Table of a rule (needed), chain or set.
+    pub table: Option<String>,
+    /// Chain of a rule.
+    pub chain: Option<String>,
+    /// Place of a rule in its chain, counted from 1.
+    pub position: Option<u64>,
+    /// Handle of a rule.
+    pub handle: Option<Handle>,
+    /// Destination of a route: `default`, an address or a prefix.
+    pub destination: Option<String>,
+    /// An address, with or without its prefix length.
+    pub address: Option<String>,
+    /// An absolute path.
+    pub path: Option<String>,
+}
+
+impl WhoQuery {
+    /// What it asks about.
+    ///
+    /// # Errors
+    /// [`BadRequest`] naming the field that is missing or wrong.
+    pub fn locator(&self) -> Result<Locator, BadRequest> {
+        let class = needed(self.class.as_deref(), "class")?;
+        let table = self.table.as_deref().map(Into::into);
+        let name = || needed(self.name.as_deref(), "name");
+        Ok(match class {
+            "rule" => self.rule()?,
+            "chain" => Locator::Chain { name: name()?.into(), table, family: self.family },
+            "table" => Locator::Table { name: name()?.into(), family: self.family },
+            "set" => Locator::Set { name: name()?.into(), table, family: self.family },
+            "link" => Locator::Link { name: name()?.into() },
+            "route" => {
+                let text = needed(self.destination.as_deref(), "destination")?;
+                let destination = text.parse::<Destination>().map_err(|error| BadRequest(error.to_string()))?;
+                Locator::Route { destination }
+            }
+            "address" => self.address()?,
+            "dir" | "file" => {
+                let text = needed(self.path.as_deref(), "path")?;
+                let bad = || BadRequest(format!("expected an absolute path without `..` but found `{text}`"));
+                Locator::Path { path: AbsPath::new(Path::new(text)).ok_or_else(bad)? }
+            }
+            other => {
+                return Err(BadRequest(format!(
+                    "expected class rule, chain, table, set, link, route, address, dir or file but found `{other}`"
+                )));
+            }
+        })
+    }
+
+    fn rule(&self) -> Result<Locator, BadRequest> {
+        let place = match (self.position, self.handle) {
+            (Some(0), None) => return Err(BadRequest("rules are counted from 1 but `position` is 0".to_owned())),
+            (Some(position), None) => RulePlace::Position(position),
+            (None, Some(handle)) => RulePlace::Handle(handle),
+            _ => return Err(BadRequest("expected either `position` or `handle` of the rule".to_owned())),
+        };
+        Ok(Locator::Rule {
+            table: crate::model::nft::TableRef {
+                family: self.family.unwrap_or(Family::Ip),
+                name: needed(self.table.as_deref(), "table")?.into(),
+            },
+            chain: needed(self.chain.as_deref(), "chain")?.into(),
+            place,
+        })
+    }
+
+    fn address(&self) -> Result<Locator, BadRequest> {
+        let text = needed(self.address.as_deref(), "address")?;
+        let bad = || BadRequest(format!("expected an address such as `10.0.0.1` or `10.0.0.1/24` but found `{text}`"));
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix.parse().map_err(|_| bad())?)),
+            None => (text, None),
+        };
+        Ok(Locator::Address { address: address.parse::<IpAddr>().map_err(|_| bad())?, prefix })
+    }
+}
+
+fn needed<'a>(value: Option<&'a str>, field: &str) -> Result<&'a str, BadRequest> {
+    value.filter(|value| !value.is_empty()).ok_or_else(|| BadRequest(format!("`{field}` is missing")))
+}

@@ -1,0 +1,89 @@
+//! What the server asks of the tracker.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::journal::{JournalError, Read};
+use crate::model::ids::{ChainName, Handle};
+use crate::model::nft::TableRef;
+
+use super::api::{OperationView, PlanRequest, PlanView, ResetRequest, StatusView};
+
+/// The running tracker as the server sees it. Methods may block: the server calls them on threads made for that.
+pub trait Node: Send + Sync + 'static {
+    /// How the tracker is.
+    fn status(&self) -> StatusView;
+
+    /// The journal, for reading.
+    fn journal(&self) -> Arc<dyn Read>;
+
+    /// Handles of a chain's rules in the live ruleset, in the order the kernel walks them.
+    ///
+    /// # Errors
+    /// [`NodeError::NoSuchChain`], or [`NodeError::Failed`] when the kernel does not answer.
+    fn chain_rules(&self, table: &TableRef, chain: &ChainName) -> Result<Vec<Handle>, NodeError>;
+
+    /// Marked changed after every append to the journal; followers then read what is new from the journal itself, so a
+    /// slow one misses nothing. Dropping the sender ends all followers.
+    fn appended(&self) -> watch::Receiver<()>;
+
+    /// What a reset would do. Changes nothing.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the plan cannot be made; a refused object is no error but part of the plan.
+    fn plan(&self, request: &PlanRequest) -> Result<PlanView, NodeError>;
+
+    /// Takes back what one owner made, asked for by user `uid`; calls `progress(done, total)` as it goes. With
+    /// `dry_run` it checks and changes nothing. The server lets one reset run at a time and has already compared
+    /// [`ResetRequest::plan`] with a fresh plan.
+    ///
+    /// # Errors
+    /// [`NodeError`] when nothing was begun; a reset that failed half-way is an [`OperationView`] that says so.
+    fn reset(
+        &self,
+        request: &ResetRequest,
+        uid: u32,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<OperationView, NodeError>;
+}
+
+/// Why the tracker could not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The live ruleset has no such chain.
+    #[error("the ruleset has no chain `{chain}` in table `{table}`")]
+    NoSuchChain {
+        /// The table.
+        table: TableRef,
+        /// The chain.
+        chain: ChainName,
+    },
+    /// The journal could not be read or written.
+    #[error("cannot use the journal")]
+    Journal(#[from] JournalError),
+    /// The state of things kept changing, or changed since the plan was made; nothing was done.
+    #[error("{what}")]
+    Conflict {
+        /// What changed.
+        what: String,
+    },
+    /// The tracker cannot do it now, or not on this machine.
+    #[error("{what}")]
+    Unavailable {
+        /// What is missing.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// Something failed.
+    #[error("cannot {operation}")]
+    Failed {
+        /// What was tried on what.
+        operation: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,88 @@
+//! The server: endpoints and what they share.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::routing::{get, post};
+use tokio::net::UnixListener;
+use tokio::sync::{Mutex, watch};
+
+use super::api::ErrorCode;
+use super::failure::Failure;
+use super::node::Node;
+use super::peer::Peer;
+use super::routes;
+
+/// What every endpoint can reach.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) node: Arc<dyn Node>,
+    /// Becomes true when the server is asked to stop; streams without an end then end.
+    pub(super) stopping: watch::Receiver<bool>,
+    /// Held while a reset runs.
+    pub(super) resetting: Arc<Mutex<()>>,
+}
+
+impl Api {
+    /// Runs something that may block on a thread made for that.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Node) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let node = Arc::clone(&self.node);
+        let done = tokio::task::spawn_blocking(move || work(node.as_ref())).await;
+        done.unwrap_or_else(|error| {
+            Err(Failure::new(ErrorCode::Internal, format!("the tracker failed while it answered: {error}")))
+        })
+    }
+}
+
+/// Answers on `listener` until `shutdown` is done; then lets requests under way end, followers at once.
+///
+/// # Errors
+/// What the listener reports when it can no longer accept; single connections that fail do not end the server.
+pub async fn serve(
+    listener: UnixListener,
+    node: Arc<dyn Node>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let api = Api { node, stopping, resetting: Arc::default() };
+    let service = router(api).into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(async move {
+            shutdown.await;
+            stop.send_replace(true);
+        })
+        .await
+}
+
+fn router(api: Api) -> Router {
+    Router::new()
+        .route("/v1/status", get(routes::read::status))
+        .route("/v1/objects", get(routes::read::objects))
+        .route("/v1/objects/{id}", get(routes::read::object))
+        .route("/v1/owners", get(routes::read::owners))
+        .route("/v1/who", get(routes::who::who))
+        .route("/v1/log", get(routes::log::log))
+        .route("/v1/log/follow", get(routes::log::follow))
+        .route("/v1/gaps", get(routes::read::gaps))
+        .route("/v1/plan", post(routes::change::plan))
+        .route("/v1/reset", post(routes::change::reset))
+        .fallback(unknown_endpoint)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+}
+
+async fn unknown_endpoint(uri: Uri) -> Failure {
+    Failure::new(ErrorCode::NotFound, format!("there is no endpoint `{}`", uri.path()))
+        .remedy("endpoints are listed in docs/api.md; all begin with /v1/")
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Failure {
+    Failure::new(ErrorCode::MethodNotAllowed, format!("`{}` does not answer {method}", uri.path()))
+        .remedy("/v1/plan and /v1/reset want POST, all others GET")
+}

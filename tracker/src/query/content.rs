@@ -1,0 +1,242 @@
+//! Contents as documents and as one line of text.
+
+use std::fmt::Write;
+
+use crate::control::api::{BaseChainView, ContentView};
+use crate::model::ids::Handle;
+use crate::model::link::LinkSnapshot;
+use crate::model::nft::{BaseChain, Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};
+use crate::model::path::{AbsPath, PathKind, PathSnapshot};
+use crate::model::route::{RouteSnapshot, RouteSubject};
+use crate::model::subject::{Snapshot, Subject};
+
+/// Bits of `NFT_TABLE_F_*` and their words in nft(8).
+const TABLE_FLAGS: [(u32, &str); 3] = [(1, "dormant"), (2, "owner"), (4, "persist")];
+
+/// Bits of `NFT_SET_*` and words for them.
+const SET_FLAGS: [(u32, &str); 8] = [
+    (1, "anonymous"),
+    (2, "constant"),
+    (4, "interval"),
+    (8, "map"),
+    (16, "timeout"),
+    (32, "dynamic"),
+    (64, "object"),
+    (128, "concatenation"),
+];
+
+/// An object's content as a document.
+pub(super) fn content_view(subject: &Subject, snapshot: &Snapshot) -> ContentView {
+    match (subject, snapshot) {
+        (Subject::Nft(subject), Snapshot::Nft(snapshot)) => nft_view(subject, snapshot),
+        (Subject::Xtables { family, table }, _) => {
+            ContentView::Xtables { family: family.clone(), table: table.clone() }
+        }
+        (Subject::Link(ifindex), Snapshot::Link(link)) => {
+            let LinkSnapshot { name, kind, mac, controller, lower, peer_netns: _, mtu, altnames, info_data: _, is_up } =
+                link;
+            ContentView::Link {
+                ifindex: *ifindex,
+                ifname: name.to_string(),
+                kind: kind.clone(),
+                mac: mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"),
+                mtu: *mtu,
+                up: *is_up,
+                controller: *controller,
+                lower: *lower,
+                altnames: altnames.clone(),
+            }
+        }
+        (Subject::Address(subject), Snapshot::Address(snapshot)) => ContentView::Address {
+            address: subject.address.to_string(),
+            prefix: subject.prefix,
+            ifindex: subject.ifindex,
+            ifname: snapshot.ifname.as_ref().map(ToString::to_string),
+            dynamic: snapshot.is_dynamic,
+        },
+        (Subject::Route(subject), Snapshot::Route(snapshot)) => route_view(subject, snapshot),
+        (Subject::IpRule(subject), Snapshot::IpRule(snapshot)) => {
+            ContentView::IpRule { priority: subject.priority, text: snapshot.text.clone() }
+        }
+        (Subject::Path(path), Snapshot::Path(snapshot)) => path_view(path, snapshot),
+        _ => ContentView::Unknown,
+    }
+}
+
+fn nft_view(subject: &NftSubject, snapshot: &NftSnapshot) -> ContentView {
+    match (&subject.item, snapshot) {
+        (NftItem::Table, NftSnapshot::Table(table)) => {
+            ContentView::Table { handle: table.handle, flags: words(table.flags, &TABLE_FLAGS) }
+        }
+        (NftItem::Chain(_), NftSnapshot::Chain(chain)) => ContentView::Chain {
+            handle: chain.handle,
+            base: chain.base.as_ref().map(|base| base_chain_view(subject.table.family, base)),
+        },
+        (NftItem::Rule { chain: _, handle }, NftSnapshot::Rule(rule)) => rule_view(*handle, rule),
+        (NftItem::Set(_), NftSnapshot::Set(set)) => {
+            ContentView::Set { handle: set.handle, flags: words(set.flags, &SET_FLAGS) }
+        }
+        (NftItem::Element { set, key }, NftSnapshot::Element(_)) => ContentView::Element {
+            set: set.to_string(),
+            key: key.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}")),
+        },
+        (NftItem::Object { kind, .. }, NftSnapshot::Other(other)) => {
+            ContentView::Object { handle: other.handle, kind: *kind }
+        }
+        (NftItem::Flowtable(_), NftSnapshot::Other(other)) => ContentView::Flowtable { handle: other.handle },
+        _ => ContentView::Unknown,
+    }
+}
+
+fn rule_view(handle: Handle, rule: &RuleSnapshot) -> ContentView {
+    fn names<T: ToString>(names: &[T]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+    ContentView::Rule {
+        handle,
+        text: rule.text.clone(),
+        comment: rule.comment.clone(),
+        chains: names(&rule.chains),
+        sets: names(&rule.sets),
+        objects: names(&rule.objects),
+    }
+}
+
+fn base_chain_view(family: Family, base: &BaseChain) -> BaseChainView {
+    let BaseChain { kind, hook, priority, policy, device } = base;
+    let policy = match policy {
+        0 => "drop".to_owned(),
+        1 => "accept".to_owned(),
+        number => number.to_string(),
+    };
+    let hook = hook_word(family, *hook).map_or_else(|| hook.to_string(), str::to_owned);
+    BaseChainView { kind: kind.clone(), hook, priority: *priority, policy, device: device.clone() }
+}
+
+/// nft(8)'s word for a hook number; each group of families numbers its hooks anew.
+fn hook_word(family: Family, hook: u32) -> Option<&'static str> {
+    let words: &[&str] = match family {
+        Family::Inet | Family::Ip | Family::Ip6 => {
+            &["prerouting", "input", "forward", "output", "postrouting", "ingress"]
+        }
+        Family::Bridge => &["prerouting", "input", "forward", "output", "postrouting"],
+        Family::Arp => &["input", "output", "forward"],
+        Family::Netdev => &["ingress", "egress"],
+    };
+    usize::try_from(hook).ok().and_then(|index| words.get(index).copied())
+}
+
+fn route_view(subject: &RouteSubject, snapshot: &RouteSnapshot) -> ContentView {
+    ContentView::Route {
+        destination: subject
+            .destination
+            .map_or_else(|| "default".to_owned(), |destination| format!("{destination}/{}", subject.prefix)),
+        gateway: subject.gateway.map(|gateway| gateway.to_string()),
+        table: subject.table,
+        metric: subject.priority,
+        protocol: snapshot.protocol,
+        kind: snapshot.kind,
+        ifname: snapshot.ifname.clone(),
+    }
+}
+
+fn path_view(path: &AbsPath, snapshot: &PathSnapshot) -> ContentView {
+    let PathSnapshot { kind, inode: _, mode, uid, gid, size, modified } = snapshot;
+    let kind = match kind {
+        PathKind::Dir => "dir",
+        PathKind::File => "file",
+        PathKind::Symlink => "symlink",
+        PathKind::Special => "special",
+    };
+    ContentView::Path {
+        path: path.to_string(),
+        kind: kind.to_owned(),
+        mode: format!("{:04o}", mode & 0o7777),
+        uid: *uid,
+        gid: *gid,
+        size: *size,
+        modified: modified.map(Into::into),
+    }
+}
+
+fn words(bits: u32, table: &[(u32, &str)]) -> Vec<String> {
+    table.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, word)| (*word).to_owned()).collect()
+}
+
+/// An object's content in one line; empty where the name says it all.
+pub(super) fn content_text(subject: &Subject, snapshot: &Snapshot) -> String {
+    match content_view(subject, snapshot) {
+        ContentView::Rule { text, comment, .. } => match comment {
+            _ if !text.is_empty() => text,
+            Some(comment) => format!("comment \"{comment}\""),
+            None => String::new(),
+        },
+        ContentView::Chain { base: Some(base), .. } => {
+            let BaseChainView { kind, hook, priority, policy, device } = base;
+            let device = device.map(|device| format!(" device {device}")).unwrap_or_default();
+            format!("type {kind} hook {hook}{device} priority {priority}; policy {policy}")
+        }
+        ContentView::Table { flags, .. } | ContentView::Set { flags, .. } if !flags.is_empty() => {
+            format!("flags {}", flags.join(","))
+        }
+        ContentView::Link { ifindex, kind, mac, mtu, up, controller, .. } => {
+            let mut text = format!("ifindex {ifindex} kind {} mtu {mtu}", kind.as_deref().unwrap_or("none"));
+            if !mac.is_empty() {
+                let _ = write!(text, " address {mac}");
+            }
+            if let Some(controller) = controller {
+                let _ = write!(text, " controller #{controller}");
+            }
+            text + if up { " up" } else { " down" }
+        }
+        ContentView::Route { protocol, kind, .. } => {
+            format!("{} protocol {}", route_kind_word(kind), route_protocol_word(protocol))
+        }
+        ContentView::Address { dynamic: true, .. } => "dynamic".to_owned(),
+        ContentView::Path { kind, mode, uid, gid, size, .. } => {
+            let size = if kind == "dir" { String::new() } else { format!(" {size} bytes") };
+            format!("mode {mode} uid {uid} gid {gid}{size}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// `RTN_*` by ip(8)'s words, or the number.
+fn route_kind_word(kind: u8) -> String {
+    const WORDS: [&str; 12] = [
+        "unspec",
+        "unicast",
+        "local",
+        "broadcast",
+        "anycast",
+        "multicast",
+        "blackhole",
+        "unreachable",
+        "prohibit",
+        "throw",
+        "nat",
+        "xresolve",
+    ];
+    WORDS.get(usize::from(kind)).map_or_else(|| kind.to_string(), |word| (*word).to_owned())
+}
+
+/// `RTPROT_*` by the words of iproute2's `rt_protos`, or the number.
+fn route_protocol_word(protocol: u8) -> String {
+    const WORDS: [(u8, &str); 13] = [
+        (0, "unspec"),
+        (1, "redirect"),
+        (2, "kernel"),
+        (3, "boot"),
+        (4, "static"),
+        (9, "ra"),
+        (11, "zebra"),
+        (12, "bird"),
+        (16, "dhcp"),
+        (18, "keepalived"),
+        (186, "bgp"),
+        (188, "ospf"),
+        (196, "openr"),
+    ];
+    let word = WORDS.into_iter().find(|(number, _)| *number == protocol);
+    word.map_or_else(|| protocol.to_string(), |(_, word)| word.to_owned())
+}

@@ -1,0 +1,88 @@
+//! Lists of objects and of owners.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use crate::control::api::{ObjectList, ObjectRow, OwnerSummary};
+use crate::journal::{JournalError, ObjectFilter, Read};
+use crate::model::object::Object;
+use crate::model::owner::Owner;
+
+use super::actor::Actors;
+use super::content::content_text;
+
+/// Objects that pass `filter`, at most `limit` of them, and how many pass in all. A filter without a scope means the
+/// scope the tracker last started in: kernel objects of an earlier boot are not there any more.
+///
+/// # Errors
+/// [`JournalError`] when the journal cannot be read.
+pub fn list(journal: &dyn Read, filter: &ObjectFilter, limit: Option<u64>) -> Result<ObjectList, JournalError> {
+    let filter = scoped(journal, filter)?;
+    let mut actors = Actors::new(journal);
+    let mut answer = ObjectList { objects: Vec::new(), total: 0 };
+    let mut failure = None;
+    journal.visit(&filter, &mut |object| {
+        answer.total += 1;
+        if limit.is_some_and(|limit| answer.total > limit) {
+            return ControlFlow::Continue(());
+        }
+        match row(&object, &mut actors) {
+            Ok(row) => answer.objects.push(row),
+            Err(error) => {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    failure.map_or(Ok(answer), Err)
+}
+
+/// What each owner has of the objects that pass `filter`.
+///
+/// # Errors
+/// [`JournalError`] when the journal cannot be read.
+pub fn owners(journal: &dyn Read, filter: &ObjectFilter) -> Result<Vec<OwnerSummary>, JournalError> {
+    let mut summaries: BTreeMap<Owner, OwnerSummary> = BTreeMap::new();
+    journal.visit(&scoped(journal, filter)?, &mut |object| {
+        let owner = object.owner();
+        let summary = match summaries.get_mut(owner) {
+            Some(summary) => summary,
+            None => summaries.entry(owner.clone()).or_insert_with(|| OwnerSummary {
+                owner: owner.clone(),
+                total: 0,
+                classes: BTreeMap::new(),
+                certainties: BTreeMap::new(),
+            }),
+        };
+        summary.total += 1;
+        *summary.classes.entry(object.class()).or_default() += 1;
+        *summary.certainties.entry(object.certainty()).or_default() += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(summaries.into_values().collect())
+}
+
+fn scoped(journal: &dyn Read, filter: &ObjectFilter) -> Result<ObjectFilter, JournalError> {
+    let scope = match filter.scope {
+        Some(scope) => Some(scope),
+        None => journal.scope()?,
+    };
+    Ok(ObjectFilter { scope, ..filter.clone() })
+}
+
+fn row(object: &Object, actors: &mut Actors<'_>) -> Result<ObjectRow, JournalError> {
+    Ok(ObjectRow {
+        id: object.id,
+        class: object.class(),
+        name: object.describe(),
+        owner: object.owner().clone(),
+        certainty: object.certainty(),
+        live: object.is_live(),
+        created: object.created.time.into(),
+        changed: object.changed.as_ref().map(|deed| deed.time.into()),
+        removed: object.removed.as_ref().map(|deed| deed.time.into()),
+        actor: actors.brief(object.created.attribution.actor())?,
+        text: content_text(&object.subject, &object.snapshot),
+    })
+}

@@ -1,0 +1,239 @@
+//! From what people call a thing to the objects of the journal it names.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use crate::journal::{JournalError, ObjectFilter, Read};
+use crate::model::ids::{ChainName, Handle, Ifname, SetName, TableName};
+use crate::model::nft::{Family, NftItem, NftSubject, TableRef};
+use crate::model::object::Object;
+use crate::model::path::AbsPath;
+use crate::model::subject::{Class, Snapshot, Subject};
+
+/// How many removed objects an answer holds when nothing living has the name.
+const REMOVED_SHOWN: usize = 5;
+
+/// Where a rule stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RulePlace {
+    /// Counted from 1, as `iptables -L --line-numbers` does. Only the live ruleset knows: see [`Locator::at`].
+    Position(u64),
+    /// Its handle.
+    Handle(Handle),
+}
+
+/// A thing, as people name it. What is left open (`None`) matches anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are the names of the things")]
+pub enum Locator {
+    /// A rule.
+    Rule { table: TableRef, chain: ChainName, place: RulePlace },
+    /// Chains of one name.
+    Chain { name: ChainName, table: Option<TableName>, family: Option<Family> },
+    /// Tables of one name.
+    Table { name: TableName, family: Option<Family> },
+    /// Sets and maps of one name.
+    Set { name: SetName, table: Option<TableName>, family: Option<Family> },
+    /// A link, by its name or one of its other names.
+    Link { name: Ifname },
+    /// Routes to one destination, in any routing table.
+    Route { destination: Destination },
+    /// An address, on any link.
+    Address { address: IpAddr, prefix: Option<u8> },
+    /// A directory or file.
+    Path { path: AbsPath },
+}
+
+impl Locator {
+    /// The same rule by its handle, for a rule named by its place; anything else is left as it is.
+    #[must_use]
+    pub fn at(self, handle: Handle) -> Self {
+        match self {
+            Self::Rule { table, chain, place: _ } => Self::Rule { table, chain, place: RulePlace::Handle(handle) },
+            other => other,
+        }
+    }
+
+    /// Whether an object is one it names. Rules by place are never.
+    fn names(&self, object: &Object) -> bool {
+        match (self, &object.subject) {
+            (Self::Chain { name, table, family }, Subject::Nft(nft)) => {
+                matches!(&nft.item, NftItem::Chain(chain) if chain == name) && is_in(nft, table.as_ref(), *family)
+            }
+            (Self::Set { name, table, family }, Subject::Nft(nft)) => {
+                matches!(&nft.item, NftItem::Set(set) if set == name) && is_in(nft, table.as_ref(), *family)
+            }
+            (Self::Table { name, family }, Subject::Nft(nft)) => {
+                nft.item == NftItem::Table && is_in(nft, Some(name), *family)
+            }
+            (Self::Rule { table, chain, place: RulePlace::Handle(handle) }, Subject::Nft(nft)) => {
+                let wanted = NftItem::Rule { chain: chain.clone(), handle: *handle };
+                nft.table == *table && nft.item == wanted
+            }
+            (Self::Link { name }, Subject::Link(_)) => match &object.snapshot {
+                Snapshot::Link(link) => link.name == *name || link.altnames.iter().any(|other| other == name.as_str()),
+                _ => false,
+            },
+            (Self::Route { destination }, Subject::Route(route)) => match destination {
+                Destination::Default => route.destination.is_none(),
+                Destination::Prefix(address, prefix) => route.destination == Some(*address) && route.prefix == *prefix,
+            },
+            (Self::Address { address, prefix }, Subject::Address(subject)) => {
+                subject.address == *address && prefix.is_none_or(|prefix| subject.prefix == prefix)
+            }
+            (Self::Path { path }, Subject::Path(subject)) => subject == path,
+            _ => false,
+        }
+    }
+
+    /// The classes its objects can have.
+    fn classes(&self) -> Vec<Class> {
+        match self {
+            Self::Rule { .. } => vec![Class::Rule],
+            Self::Chain { .. } => vec![Class::Chain],
+            Self::Table { .. } => vec![Class::Table],
+            Self::Set { .. } => vec![Class::Set],
+            Self::Link { .. } => vec![Class::Link],
+            Self::Route { .. } => vec![Class::Route],
+            Self::Address { .. } => vec![Class::Address],
+            Self::Path { .. } => vec![Class::Dir, Class::File],
+        }
+    }
+
+    /// The one subject it names, where names are unique; saves looking at every object.
+    fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::Rule { table, chain, place: RulePlace::Handle(handle) } => Some(Subject::Nft(NftSubject {
+                table: table.clone(),
+                item: NftItem::Rule { chain: chain.clone(), handle: *handle },
+            })),
+            Self::Path { path } => Some(Subject::Path(path.clone())),
+            _ => None,
+        }
+    }
+}
+
+fn is_in(nft: &NftSubject, table: Option<&TableName>, family: Option<Family>) -> bool {
+    table.is_none_or(|table| nft.table.name == *table) && family.is_none_or(|family| nft.table.family == family)
+}
+
+impl fmt::Display for Locator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let qualified =
+            |f: &mut fmt::Formatter<'_>, class: &str, family: &Option<Family>, table: &Option<TableName>| {
+                f.write_str(class)?;
+                family.iter().try_for_each(|family| write!(f, " {family}"))?;
+                table.iter().try_for_each(|table| write!(f, " {table}"))
+            };
+        match self {
+            Self::Rule { table, chain, place: RulePlace::Position(position) } => {
+                write!(f, "rule {table} {chain} position {position}")
+            }
+            Self::Rule { table, chain, place: RulePlace::Handle(handle) } => {
+                write!(f, "rule {table} {chain} handle {handle}")
+            }
+            Self::Chain { name, table, family } => {
+                qualified(f, "chain", family, table)?;
+                write!(f, " {name}")
+            }
+            Self::Set { name, table, family } => {
+                qualified(f, "set", family, table)?;
+                write!(f, " {name}")
+            }
+            Self::Table { name, family } => {
+                qualified(f, "table", family, &None)?;
+                write!(f, " {name}")
+            }
+            Self::Link { name } => write!(f, "link {name}"),
+            Self::Route { destination } => write!(f, "route {destination}"),
+            Self::Address { address, prefix: None } => write!(f, "address {address}"),
+            Self::Address { address, prefix: Some(prefix) } => write!(f, "address {address}/{prefix}"),
+            Self::Path { path } => write!(f, "path {path}"),
+        }
+    }
+}
+
+/// Objects a locator names in the scope the tracker last started in: the living ones; when there are none, those that
+/// went away last, newest first. A rule by its place names none: turn it into a handle first.
+///
+/// # Errors
+/// [`JournalError`] when the journal cannot be read.
+pub fn locate(journal: &dyn Read, locator: &Locator) -> Result<Vec<Object>, JournalError> {
+    let Some(scope) = journal.scope()? else { return Ok(Vec::new()) };
+    if let Some(subject) = locator.subject()
+        && let Some(object) = journal.live(&scope, &subject)?
+    {
+        return Ok(vec![object]);
+    }
+    let filter =
+        ObjectFilter { classes: locator.classes(), include_removed: true, scope: Some(scope), ..Default::default() };
+    let (mut live, mut removed) = (Vec::new(), Vec::new());
+    journal.visit(&filter, &mut |object| {
+        if locator.names(&object) {
+            if object.is_live() { live.push(object) } else { removed.push(object) }
+        }
+        ControlFlow::Continue(())
+    })?;
+    if !live.is_empty() {
+        return Ok(live);
+    }
+    removed.sort_by_key(|object| std::cmp::Reverse(object.id));
+    removed.truncate(REMOVED_SHOWN);
+    Ok(removed)
+}
+
+/// The sentence for a place in a chain where no rule stands.
+pub fn no_such_position(table: &TableRef, chain: &ChainName, rules: usize, position: u64) -> String {
+    let rules = match rules {
+        0 => "no rules".to_owned(),
+        1 => "one rule".to_owned(),
+        count => format!("{count} rules"),
+    };
+    format!("chain {table} {chain} has {rules}, so there is none at position {position}")
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// Everywhere, in either family.
+    Default,
+    /// A prefix.
+    Prefix(IpAddr, u8),
+}
+
+/// A text that is no destination.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a destination such as `default`, `10.244.0.0/16` or `fd00::1` but found `{0}`")]
+pub struct BadDestination(pub String);
+
+impl std::str::FromStr for Destination {
+    type Err = BadDestination;
+
+    /// An address alone means the host route to it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "default" {
+            return Ok(Self::Default);
+        }
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let parsed = address.parse::<IpAddr>().ok().and_then(|address| {
+            let longest = if address.is_ipv4() { 32 } else { 128 };
+            let prefix = prefix.map_or(Some(longest), |prefix| prefix.parse().ok())?;
+            (prefix <= longest).then_some((address, prefix))
+        });
+        match parsed {
+            Some((address, 0)) if address.is_unspecified() => Ok(Self::Default),
+            Some((address, prefix)) => Ok(Self::Prefix(address, prefix)),
+            None => Err(BadDestination(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Prefix(address, prefix) => write!(f, "{address}/{prefix}"),
+        }
+    }
+}
