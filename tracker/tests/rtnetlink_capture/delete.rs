@@ -92,6 +92,9 @@ fn an_ipv4_route_goes_without_its_siblings() {
         ip("route add 10.11.0.0/16 via 10.1.0.5 metric 4 mtu 1300 initcwnd 20");
         ip("route add default via 10.1.0.7");
         ip("route add default via 10.2.0.7 metric 10");
+        ip("nexthop add id 5 via 10.1.0.5 dev nd0");
+        ip("route add 10.13.0.0/16 nhid 5");
+        ip("route add 10.13.0.0/16 via 10.1.0.5 metric 3");
         delete_just_the_route(
             "10.9.0.0/16 table main",
             0,
@@ -104,6 +107,7 @@ fn an_ipv4_route_goes_without_its_siblings() {
         delete_just_the_route("10.9.0.0/16 table main tos 0x10", 0, 1, "tos 0x10");
         delete_just_the_route("10.11.0.0/16 table main", 0, 1, "10.11.0.0/16 table main proto boot");
         delete_just_the_route("10.11.0.0/16 table main metric 4", 0, 1, "metric 4");
+        delete_just_the_route("10.13.0.0/16 table main", 0, 1, "nhid 5");
         delete_just_the_route("default table main", 0, 1, "default via 10.1.0.7");
         assert!(ip_output("route").contains("10.9.0.0/16 via 10.1.0.5 dev nd0 metric 100"));
     });
@@ -119,12 +123,21 @@ fn an_ipv6_route_goes_without_its_siblings() {
         ip("-6 route add fd00:9::/64 via fd00:1::5 metric 7");
         ip("-6 route add fd00:a::/64 dev nd0 metric 9");
         ip("-6 route add fd00:a::/64 dev nd1 metric 10");
+        ip("-6 route add fd00:c::/64 dev nd0");
+        ip("-6 route append fd00:c::/64 dev nd1");
+        ip("-6 route append fd00:c::/64 via fd00:2::6 dev nd1");
         ip("-6 route add unreachable fd00:b::/64 metric 20");
         ip("-6 route add fd00:b::/64 dev nd0 metric 21");
+        ip("nexthop add id 6 via fd00:1::5 dev nd0");
+        ip("-6 route add fd00:d::/64 nhid 6");
+        ip("-6 route add fd00:d::/64 via fd00:1::5 metric 3");
         delete_just_the_route("fd00:9::/64 via fd00:1::6 table main metric 1024", 0, 1, "nexthop via fd00:1::6");
         delete_just_the_route("fd00:9::/64 via fd00:1::5 table main metric 7", 0, 1, "metric 7 ");
         delete_just_the_route("fd00:a::/64 table main metric 9", 0, 1, "fd00:a::/64 dev nd0");
+        delete_just_the_route("fd00:c::/64 table main metric 1024", 0, 2, "fd00:c::/64 dev nd0");
+        delete_just_the_route("fd00:c::/64 table main metric 1024", 0, 1, "fd00:c::/64 dev nd1");
         delete_just_the_route("fd00:b::/64 table main metric 20", 0, 1, "unreachable fd00:b::/64");
+        delete_just_the_route("fd00:d::/64 table main metric 1024", 0, 1, "nhid 6");
         assert!(ip_output("-6 route").contains("fd00:b::/64 dev nd0"));
         assert_eq!(ip_output("-6 route show fd00:9::/64").matches("nexthop").count(), 2);
     });

@@ -39,7 +39,11 @@ pub(crate) fn ip_output(arguments: &str) -> String {
 pub(crate) fn state() -> BTreeMap<&'static str, Vec<String>> {
     ["-4 -d -o route show table all", "-6 -d route show table all", "-4 -d rule", "-6 -d rule", "-d -o addr"]
         .into_iter()
-        .map(|arguments| (arguments, ip_output(arguments).lines().map(str::to_owned).collect()))
+        .map(|arguments| {
+            // a second line that repeats what a nexthop object holds
+            let output = ip_output(arguments);
+            (arguments, output.lines().filter(|line| !line.contains("nh_info")).map(str::to_owned).collect())
+        })
         .collect()
 }
 
