@@ -122,7 +122,7 @@ fn path_of(dir: &OwnedFd) -> io::Result<Option<AbsPath>> {
 }
 
 /// Whether a path really leads to a directory. It does not when the directory is outside the part of the filesystem
-/// that is mounted (the kernel's path then starts nowhere), below another mount, or removed.
+/// that is mounted (the kernel's path is `/` then), below another mount, or removed.
 fn is_at(dir: &OwnedFd, path: &AbsPath) -> bool {
     let there = entry::open_dir(path).and_then(entry::snapshot_of);
     matches!((there, entry::snapshot_of(dir)), (Ok((there, _)), Ok((here, _))) if there.inode == here.inode)

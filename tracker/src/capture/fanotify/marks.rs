@@ -88,7 +88,7 @@ pub(super) fn mark(group: BorrowedFd<'_>, roots: &[Root], mask: u64) -> Result<M
     let mut reports = Vec::new();
     for root in roots {
         let path = scan::real_path(&root.path, &table).unwrap_or_else(|| root.path.clone());
-        let watch = match (table.hang_risk(&path).and_then(may_hang), table.of(&path)) {
+        let watch = match (table.hang_risk(&path).and_then(Mount::obstacle), table.of(&path)) {
             (Some(reason), _) => Err(reason),
             (None, Some(mount)) => marker.mark(mount).map(|fsid| (fsid, mount)),
             (None, None) => Err("it is in no mount".to_owned()),
@@ -102,8 +102,8 @@ pub(super) fn mark(group: BorrowedFd<'_>, roots: &[Root], mask: u64) -> Result<M
         };
         let mut holes = Vec::new();
         for mount in table.within(&path, |point| *point != path && set.covers_entries(point)) {
-            let hanging = table.hang_risk(&mount.mount_point).and_then(may_hang);
-            match hanging.map_or_else(|| marker.mark(mount), Err) {
+            let obstacle = table.hang_risk(&mount.mount_point).unwrap_or(mount).obstacle();
+            match obstacle.map_or_else(|| marker.mark(mount), Err) {
                 Ok(fsid) => note(&mut by_fsid, fsid, mount),
                 Err(reason) => holes.push((mount.mount_point.clone(), reason)),
             }
@@ -122,10 +122,6 @@ fn note(by_fsid: &mut BTreeMap<u64, Vec<AbsPath>>, fsid: u64, mount: &Mount) {
     if !points.contains(&mount.mount_point) {
         points.push(mount.mount_point.clone());
     }
-}
-
-fn may_hang(mount: &Mount) -> Option<String> {
-    mount.may_hang().then(|| format!("`{}` is {}, which may hang", mount.mount_point, mount.fs_type))
 }
 
 /// Marks mounts, each once, and remembers what became of them.
