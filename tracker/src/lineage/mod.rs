@@ -22,6 +22,7 @@ mod table;
 mod tests;
 
 pub use cgroup::parse as parse_cgroup;
+pub(crate) use cgroup::slice_user;
 pub use cni::cni_call;
 pub use pods::PodNames;
 pub use procfs::ProcFs;
