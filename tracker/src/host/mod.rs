@@ -6,7 +6,6 @@
 pub mod error;
 pub mod fake;
 pub mod files;
-pub mod mounts;
 pub mod nft;
 pub mod real;
 pub mod rtnetlink;

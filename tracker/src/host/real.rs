@@ -1,9 +1,10 @@
 //! The host this process runs on: the calling thread's network namespace and the process's filesystems.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 
-use super::{Host, HostError, NftBatch, Removal, files, mounts, nft, rtnetlink};
+use super::{Host, HostError, NftBatch, Removal, files, nft, rtnetlink};
+use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
@@ -13,24 +14,28 @@ use crate::model::subject::Subject;
 use crate::rollback::live::LiveState;
 
 /// Acts on this machine. Holds nothing: each call opens its own sockets, in the calling thread's network namespace.
+///
+/// Every call blocks, and those on links, addresses, routes and ip rules panic on a thread that runs asynchronous tasks: call
+/// from a thread of its own.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealHost;
 
 impl Host for RealHost {
     fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError> {
-        let dump = capture::nfnetlink::dump().map_err(unread("nftables ruleset"))?;
-        let rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
-        let mut found = BTreeMap::new();
-        let mut children = BTreeMap::new();
-        for path in paths {
-            let snapshot = capture::scan::snapshot(path).map_err(unread("path"))?;
-            if let Some(PathSnapshot { kind: PathKind::Dir, .. }) = snapshot {
-                children.extend(names_in(path)?.map(|names| (path.clone(), names)));
-            }
-            found.insert(path.clone(), snapshot);
+        let dump = capture::nfnetlink::dump().map_err(unread("the nftables ruleset"))?;
+        if let Some(message) = dump.undecoded.first() {
+            // an object nobody can see might refer to what is to go
+            let source = io::Error::new(io::ErrorKind::InvalidData, message.reason.to_string());
+            return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
         }
-        let mounts = if paths.is_empty() { BTreeSet::new() } else { mounts::mount_points()? };
-        Ok(LiveState { generation: dump.generation, nft: dump.objects, rt, paths: found, children, mounts })
+        let rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
+        let mut live = LiveState { generation: dump.generation, nft: dump.objects, rt, ..LiveState::default() };
+        if !paths.is_empty() {
+            let mounts = capture::mounts::mounts().map_err(unread("the mount table"))?;
+            live.mounts = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
+            read_paths(&MountTable::new(mounts), paths, &mut live)?;
+        }
+        Ok(live)
     }
 
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
@@ -60,6 +65,24 @@ impl Host for RealHost {
 
 fn unread(object: &'static str) -> impl Fn(CaptureError) -> HostError {
     move |error| HostError::Io { operation: "read", object: object.to_owned(), source: io::Error::other(error) }
+}
+
+/// Reads paths into `live`. One that cannot be looked at (its mount may hang) is left out: the planner refuses it.
+fn read_paths(mounts: &MountTable, paths: &[AbsPath], live: &mut LiveState) -> Result<(), HostError> {
+    for path in paths {
+        let snapshot = match capture::scan::snapshot_in(mounts, path) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                tracing::warn!(%path, error = %error, "path is not read");
+                continue;
+            }
+        };
+        if let Some(PathSnapshot { kind: PathKind::Dir, .. }) = snapshot {
+            live.children.extend(names_in(path)?.map(|names| (path.clone(), names)));
+        }
+        live.paths.insert(path.clone(), snapshot);
+    }
+    Ok(())
 }
 
 /// The paths of a directory's entries; `None` when it vanished meanwhile.

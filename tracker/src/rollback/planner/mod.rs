@@ -43,7 +43,7 @@ pub fn plan(objects: &[Object], live: &LiveState, selection: &Selection) -> Plan
     gone_already(&register, live, &mut draft);
 
     let Draft { mut steps, refusals, kept, implied } = draft;
-    steps.sort_by_key(|step| step.action().phase());
+    steps.sort_by_cached_key(|step| (step.action().phase(), nft::deletion_order(step.subject(), step.snapshot())));
     let preconditions = Preconditions::of(&steps, live);
     Plan { steps, refusals, kept, implied, generation: live.generation, preconditions }
 }

@@ -1,6 +1,7 @@
 //! Which live nf_tables objects go.
 
 use super::super::register::{Judged, Register};
+use super::interval::{self, Unit};
 use super::ruleset::{Item, Ruleset};
 use crate::model::nft::{NftItem, NftSnapshot};
 
@@ -38,8 +39,10 @@ pub(super) fn decide(register: &Register<'_>, ruleset: &Ruleset<'_>) -> Vec<Fate
             set(register, ruleset, index, &mut fates);
         }
     }
-    for (index, item) in each(|item| matches!(item, NftItem::Element { .. })) {
-        element(ruleset, index, item, &mut fates);
+    for (index, item) in each(|item| matches!(item, NftItem::Set(_))) {
+        if !fates[index].goes() && !is_constant(item) {
+            elements(ruleset, index, &mut fates);
+        }
     }
     let is_referable =
         |item: &NftItem| matches!(item, NftItem::Chain(_) | NftItem::Object { .. } | NftItem::Flowtable(_));
@@ -113,14 +116,33 @@ pub(super) fn may_vanish(register: &Register<'_>, element: &Item<'_>) -> bool {
         || (by_packets && element.judged.is_foreign() && !register.is_proven_foreign(element.subject))
 }
 
-fn element(ruleset: &Ruleset<'_>, index: usize, item: &Item<'_>, fates: &mut [Fate]) {
-    let is_constant = item.container.is_some_and(|set| {
-        let set = &ruleset.items[set];
-        set.is_anonymous_set() || set.set_flags() & SET_CONSTANT != 0
-    });
-    if !fates[index].goes() && item.judged.proof().is_some() && !is_constant {
-        fates[index] = Fate::Goes;
+/// Elements of a set that stays.
+fn elements(ruleset: &Ruleset<'_>, set: usize, fates: &mut [Fate]) {
+    let is_mine = |index: usize| ruleset.items[index].judged.proof().is_some();
+    let mut before_first = None;
+    for unit in interval::units(ruleset, set) {
+        match unit {
+            Unit::Single(index) if is_mine(index) => fates[index] = Fate::Goes,
+            Unit::Interval(start, end) if is_mine(start) && is_mine(end) => {
+                fates[start] = Fate::Goes;
+                fates[end] = Fate::Goes;
+            }
+            Unit::BeforeFirst(index) => before_first = Some(index),
+            Unit::Single(_) | Unit::Interval(..) => {}
+        }
     }
+    // whoever adds the first interval adds it; had the owner not, the next one would have
+    if let Some(index) = before_first.filter(|index| is_mine(*index)) {
+        let others = || ruleset.items[set].members.iter().filter(|member| **member != index);
+        if others().all(|other| fates[*other].goes()) {
+            fates[index] = Fate::Goes;
+        }
+    }
+}
+
+/// Whether the kernel refuses to delete single elements (`EBUSY`).
+fn is_constant(set: &Item<'_>) -> bool {
+    set.is_anonymous_set() || set.set_flags() & SET_CONSTANT != 0
 }
 
 fn is_in_bound_chain(ruleset: &Ruleset<'_>, rule: &Item<'_>) -> bool {

@@ -5,12 +5,15 @@
 //! made them: they and what is in them go and stay with it.
 
 mod fate;
+mod interval;
 mod report;
 mod ruleset;
 
 use super::Draft;
 use super::register::Register;
 use crate::model::subject::{Snapshot, Subject};
+
+pub(super) use interval::deletion_order;
 
 pub(super) fn plan(register: &Register<'_>, live: &[(Subject, Snapshot)], draft: &mut Draft) {
     let ruleset = ruleset::Ruleset::new(register, live);

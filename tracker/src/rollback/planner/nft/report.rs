@@ -3,6 +3,7 @@
 use super::super::register::{Judged, Register};
 use super::super::{Draft, refuse_judged};
 use super::fate::{Fate, is_obstacle, may_vanish, parts};
+use super::interval::{self, Unit};
 use super::ruleset::{Item, Ruleset};
 use crate::model::nft::NftItem;
 use crate::model::subject::describe;
@@ -83,10 +84,35 @@ fn stays(register: &Register<'_>, ruleset: &Ruleset<'_>, fates: &[Fate], index: 
     } else if !own.is_empty() {
         Reason::NotEmpty { what: own }
     } else {
-        // only an element stays without being held or used
-        Reason::ConstantSet
+        return element_stays(register, ruleset, fates, index, draft);
     };
     draft.refuse(object, reason);
+}
+
+/// Why an element stays although nothing uses it: its set is constant, or it is one with others that stay.
+fn element_stays(register: &Register<'_>, ruleset: &Ruleset<'_>, fates: &[Fate], index: usize, draft: &mut Draft) {
+    let Some(object) = register.object(ruleset.items[index].subject) else { return };
+    let set = ruleset.items[index].container;
+    let unit = set.and_then(|set| {
+        interval::units(ruleset, set).into_iter().find(|unit| match *unit {
+            Unit::Single(it) | Unit::BeforeFirst(it) => it == index,
+            Unit::Interval(start, end) => start == index || end == index,
+        })
+    });
+    let is_constant = set.is_some_and(|set| ruleset.items[set].set_flags() & SET_CONSTANT != 0);
+    match (is_constant, unit, set) {
+        (false, Some(Unit::Interval(start, end)), _) => {
+            let other = if start == index { end } else { start };
+            let by = parties(register, ruleset, std::iter::once(other));
+            draft.refuse(object, Reason::ForeignReference { by });
+        }
+        (false, Some(Unit::BeforeFirst(_)), Some(set)) => {
+            let others = ruleset.items[set].members.iter().filter(|it| **it != index && !fates[**it].goes());
+            let with = parties(register, ruleset, others.copied());
+            draft.keep(object, KeptReason::Shared { with });
+        }
+        _ => draft.refuse(object, Reason::ConstantSet),
+    }
 }
 
 /// What is in an object that stays and does not go.
