@@ -212,15 +212,23 @@ impl ProcessTable {
         self.insert(ancestor.process, Entry::new(Node::new(image, parent), ancestor.process.start));
     }
 
-    /// Takes in the process that has this id now, unless it is known. Shows exits that no record told of.
+    /// Takes in the process that has this id now, and the ancestors it has now, as far as they are not known. Shows exits
+    /// that no record told of.
     pub(super) fn learn_present(&mut self, tgid: Tgid) {
         let Some((leader, start)) = self.procfs.process_of(Tid(tgid.0)) else { return };
-        if leader == tgid
-            && self.find(ProcessKey { tgid, start }).is_none()
-            && let Some(record) = self.procfs.read(tgid)
-        {
-            self.learn_proc(record);
+        if leader != tgid || self.find(ProcessKey { tgid, start }).is_some() {
+            return;
         }
+        let mut chain: Vec<ProcRecord> = Vec::new();
+        let mut next = tgid;
+        while let Some(record) = self.procfs.read(next)
+            && self.find(record.key).is_none()
+            && chain.len() < usize::from(image::MAX_ANCESTRY)
+        {
+            next = record.parent;
+            chain.push(record);
+        }
+        chain.into_iter().rev().for_each(|record| self.learn_proc(record));
     }
 
     /// Takes in a process as /proc shows it; one that records told of keeps what they told.
