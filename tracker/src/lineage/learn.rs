@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::image::{self, Entry, Node};
-use super::procfs::ProcRecord;
+use super::procfs::{ProcRecord, is_descriptor};
 use super::redact::redact;
 use super::table::{ProcessTable, Thread, lives_of};
 use crate::model::ids::{Tgid, Tid};
@@ -320,9 +320,4 @@ impl ProcessTable {
             self.processes.remove(&key);
         }
     }
-}
-
-/// A path that names a file descriptor, not a file: `/proc/self/fd/6`, `/dev/fd/6`.
-fn is_descriptor(path: &str) -> bool {
-    path.starts_with("/dev/fd/") || (path.starts_with("/proc/") && path.contains("/fd/"))
 }
