@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::image::{self, Entry, Node};
-use super::procfs::ProcRecord;
+use super::procfs::{ProcRecord, is_descriptor};
 use super::redact::redact;
 use super::table::{ProcessTable, Thread, lives_of};
 use crate::model::ids::{Tgid, Tid};
@@ -212,15 +212,23 @@ impl ProcessTable {
         self.insert(ancestor.process, Entry::new(Node::new(image, parent), ancestor.process.start));
     }
 
-    /// Takes in the process that has this id now, unless it is known. Shows exits that no record told of.
+    /// Takes in the process that has this id now, and the ancestors it has now, as far as they are not known. Shows exits
+    /// that no record told of.
     pub(super) fn learn_present(&mut self, tgid: Tgid) {
         let Some((leader, start)) = self.procfs.process_of(Tid(tgid.0)) else { return };
-        if leader == tgid
-            && self.find(ProcessKey { tgid, start }).is_none()
-            && let Some(record) = self.procfs.read(tgid)
-        {
-            self.learn_proc(record);
+        if leader != tgid || self.find(ProcessKey { tgid, start }).is_some() {
+            return;
         }
+        let mut chain: Vec<ProcRecord> = Vec::new();
+        let mut next = tgid;
+        while let Some(record) = self.procfs.read(next)
+            && self.find(record.key).is_none()
+            && chain.len() < usize::from(image::MAX_ANCESTRY)
+        {
+            next = record.parent;
+            chain.push(record);
+        }
+        chain.into_iter().rev().for_each(|record| self.learn_proc(record));
     }
 
     /// Takes in a process as /proc shows it; one that records told of keeps what they told.
@@ -312,9 +320,4 @@ impl ProcessTable {
             self.processes.remove(&key);
         }
     }
-}
-
-/// A path that names a file descriptor, not a file: `/proc/self/fd/6`, `/dev/fd/6`.
-fn is_descriptor(path: &str) -> bool {
-    path.starts_with("/dev/fd/") || (path.starts_with("/proc/") && path.contains("/fd/"))
 }

@@ -212,7 +212,12 @@ fn script(exe: &str, argv: &[String]) -> Option<String> {
         Some(option) if option.ends_with(|letter| code.contains(letter)) => return None,
         Some(_) => argv.get(2)?,
     };
-    path.starts_with('/').then(|| path.clone())
+    (path.starts_with('/') && !is_descriptor(path)).then(|| path.clone())
+}
+
+/// A path that names a file descriptor, not a file: `/proc/self/fd/6`, `/dev/fd/6`.
+pub(super) fn is_descriptor(path: &str) -> bool {
+    path.starts_with("/dev/fd/") || (path.starts_with("/proc/") && path.contains("/fd/"))
 }
 
 #[cfg(test)]
@@ -305,6 +310,7 @@ pub(super) mod tests {
         let firewalld = ["/usr/bin/python3", "-sP", "/usr/sbin/firewalld", "--nofork"];
         assert_eq!(script("/usr/bin/python3.11", &firewalld).as_deref(), Some("/usr/sbin/firewalld"));
         assert_eq!(script("/bin/bash", &["-bash"]), None);
+        assert_eq!(script("/bin/bash", &["bash", "/dev/fd/3", "x"]), None, "a descriptor is no name");
         assert_eq!(script("/bin/sh", &["sh", "-c", "/usr/sbin/firewalld --help"]), None);
         assert_eq!(script("/bin/bash", &["bash", "-lc", "/usr/sbin/ufw reload"]), None);
         assert_eq!(script("/bin/sh", &["sh", "-e", "/etc/init.d/x"]).as_deref(), Some("/etc/init.d/x"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::procfs::tests::FakeProc;
-use super::{Candidates, Limits, ProcessTable};
+use super::{Candidates, Limits, ProcFs, ProcessTable};
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
 use crate::model::observation::{AncestorRef, Observation, Request, TaskRef};
 use crate::model::process::{Actor, ProcessKey, ProcessSource};
@@ -217,6 +217,30 @@ fn a_missed_exit_shows_in_proc() {
     proc.add(60, 1, 500, &["/bin/two"], "");
     assert_eq!(one(window(&mut table, 60, 6_000, 6_100)).image.program(), "two");
     assert_eq!(window(&mut table, 60, 4_900, 5_100), Candidates::Many(2));
+}
+
+#[test]
+fn a_process_that_no_record_told_of_comes_with_its_parents() {
+    let (proc, mut table) = booted();
+    proc.add(70, 50, 300, &["/bin/sh", "-c", "x"], "");
+    proc.add(71, 70, 301, &["/bin/mkdir", "/x"], "");
+    let actor = one(window(&mut table, 71, 3_010, 3_020));
+    assert_eq!(actor.to_string(), "mkdir ← sh ← kubelet ← systemd");
+    assert_eq!(window(&mut table, 71, 2_000, 2_100), Candidates::None, "it is younger");
+}
+
+#[test]
+fn the_real_proc_shows_this_very_process() {
+    let mut table = ProcessTable::new(ProcFs::host(), Limits::default());
+    table.backfill(BootTime::now());
+    let me = Tgid(std::process::id());
+    let now = BootTime::now();
+    let actor = one(table.process_at(me, now, now));
+    let exe = std::env::current_exe().expect("we run something").to_string_lossy().into_owned();
+    assert_eq!(actor.image.exe, Some(exe));
+    let parent = actor.ancestry.first().expect("somebody started us").id.process;
+    assert_eq!(parent.tgid.0, std::os::unix::process::parent_id());
+    assert!(table.len() > 1);
 }
 
 #[test]

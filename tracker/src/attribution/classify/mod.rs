@@ -106,5 +106,6 @@ fn user(lineage: &[&Image], index: usize) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "classify_tests.rs"]
+mod cases;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,4 @@
-//! Recorded cases: which rule decides, and which rules of other owners would have if it had not.
-
-use std::collections::BTreeSet;
+//! Recorded lineages, and what is to become of them.
 
 use super::*;
 use crate::lineage::parse_cgroup;
@@ -12,12 +10,12 @@ const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd
 const UID: &str = "8a1e3a52-9c0d-4b6e-8f11-0123456789ab";
 const SESSION: &str = "/user.slice/user-1000.slice/session-3.scope";
 
-fn key(tgid: u32) -> ProcessKey {
+pub(super) fn key(tgid: u32) -> ProcessKey {
     ProcessKey { tgid: Tgid(tgid), start: BootTime(0) }
 }
 
 /// An image that executed this path; a name without a slash is only a task name.
-fn ran(path: &str) -> Image {
+pub(super) fn ran(path: &str) -> Image {
     let comm: String = path.rsplit('/').next().expect("a part").chars().take(15).collect();
     Image {
         id: ExecId { process: key(100), exec: 1 },
@@ -35,19 +33,19 @@ fn ran(path: &str) -> Image {
     }
 }
 
-fn with_argv(path: &str, argv: &[&str]) -> Image {
+pub(super) fn with_argv(path: &str, argv: &[&str]) -> Image {
     Image { argv: argv.iter().map(|arg| (*arg).to_owned()).collect(), ..ran(path) }
 }
 
-fn within(path: &str, cgroup: &str) -> Image {
+pub(super) fn within(path: &str, cgroup: &str) -> Image {
     Image { placement: parse_cgroup(&format!("0::{cgroup}")), ..ran(path) }
 }
 
-fn in_unit(path: &str, unit: &str) -> Image {
+pub(super) fn in_unit(path: &str, unit: &str) -> Image {
     within(path, &format!("/system.slice/{unit}"))
 }
 
-fn in_pod(path: &str, pod: &str) -> Image {
+pub(super) fn in_pod(path: &str, pod: &str) -> Image {
     let mut image =
         within(path, &format!("/kubepods.slice/kubepods-pod{}.slice/cri-containerd-{ID}.scope", UID.replace('-', "_")));
     image.placement.pod =
@@ -55,20 +53,20 @@ fn in_pod(path: &str, pod: &str) -> Image {
     image
 }
 
-fn login(path: &str, uid: u32) -> Image {
+pub(super) fn login(path: &str, uid: u32) -> Image {
     Image { login_uid: Some(uid), ..within(path, SESSION) }
 }
 
-fn plugin(path: &str, pod: Option<&str>) -> Image {
+pub(super) fn plugin(path: &str, pod: Option<&str>) -> Image {
     let pod = pod.map(|name| PodName { namespace: "default".to_owned(), name: name.to_owned() });
     Image { cni: Some(CniCall { command: "ADD".to_owned(), pod, ..CniCall::default() }), ..ran(path) }
 }
 
-fn kthreadd() -> Image {
+pub(super) fn kthreadd() -> Image {
     Image { id: ExecId { process: key(2), exec: 0 }, ..ran("kthreadd") }
 }
 
-fn shim(namespace: &str) -> Image {
+pub(super) fn shim(namespace: &str) -> Image {
     let argv = ["/usr/bin/containerd-shim-runc-v2", "-namespace", namespace, "-id", ID];
     Image {
         placement: parse_cgroup("0::/system.slice/containerd.service"),
@@ -76,24 +74,24 @@ fn shim(namespace: &str) -> Image {
     }
 }
 
-fn containerd() -> Image {
+pub(super) fn containerd() -> Image {
     in_unit("/usr/bin/containerd", "containerd.service")
 }
 
-fn systemd() -> Image {
+pub(super) fn systemd() -> Image {
     within("/usr/lib/systemd/systemd", "/init.scope")
 }
 
-fn iptables() -> Image {
+pub(super) fn iptables() -> Image {
     ran("/usr/sbin/iptables")
 }
 
-fn actor(lineage: Vec<Image>) -> Actor {
+pub(super) fn actor(lineage: Vec<Image>) -> Actor {
     let mut images = lineage.into_iter();
     Actor { image: images.next().expect("an image"), ancestry: images.collect(), is_truncated: false }
 }
 
-fn users(uid: u32) -> Option<String> {
+pub(super) fn users(uid: u32) -> Option<String> {
     match uid {
         0 => Some("root".to_owned()),
         1000 => Some("alice".to_owned()),
@@ -103,9 +101,9 @@ fn users(uid: u32) -> Option<String> {
 
 /// Lineage, the rule that decides, its owner, and the later rules of other owners' classes that match as well: whoever
 /// changes the order or a condition sees here what it decides.
-type Case = (Vec<Image>, &'static str, &'static str, &'static [&'static str]);
+pub(super) type Case = (Vec<Image>, &'static str, &'static str, &'static [&'static str]);
 
-fn kubernetes_cases() -> Vec<Case> {
+pub(super) fn kubernetes_cases() -> Vec<Case> {
     let bash = || login("/bin/bash", 1000);
     let cp = |pod| vec![in_pod("/bin/cp", pod), shim("k8s.io"), systemd()];
     let below = |path: &str| vec![iptables(), ran(path), systemd()];
@@ -240,7 +238,7 @@ fn kubernetes_cases() -> Vec<Case> {
     ]
 }
 
-fn daemon_cases() -> Vec<Case> {
+pub(super) fn daemon_cases() -> Vec<Case> {
     let bash = || login("/bin/bash", 1000);
     let below = |path: &str| vec![iptables(), ran(path), systemd()];
     let of_unit = |unit: &str| vec![in_unit("/bin/sh", unit), systemd()];
@@ -354,7 +352,7 @@ fn daemon_cases() -> Vec<Case> {
     cases
 }
 
-fn people_cases() -> Vec<Case> {
+pub(super) fn people_cases() -> Vec<Case> {
     let sshd = || in_unit("/usr/sbin/sshd", "ssh.service");
     vec![
         (
@@ -394,118 +392,4 @@ fn people_cases() -> Vec<Case> {
         (vec![in_unit("/usr/sbin/nft", "nftables.service"), systemd()], "unit", "unit/nftables.service", &[]),
         (vec![systemd()], "systemd", "systemd", &[]),
     ]
-}
-
-#[test]
-fn every_rule_decides_a_case_and_every_overlap_is_on_record() {
-    let rules = OwnerRules::default();
-    let mut decided = BTreeSet::new();
-    for (lineage, label, owner, also) in [kubernetes_cases(), daemon_cases(), people_cases()].concat() {
-        let actor = actor(lineage);
-        let Classification { owner: found, evidence, weak } = rules.classify(&actor, &users);
-        let Evidence::OwnerRule { rule, .. } = &evidence else { panic!("{actor}: {evidence}") };
-        assert_eq!((rule.as_str(), found.as_str()), (label, owner), "{actor}");
-        assert!(!weak || label == "kernel-thread", "{actor}");
-        let images: Vec<&Image> = actor.lineage().collect();
-        // who selects kubernetes selects all of cni
-        let class =
-            |rule: &Rule| rule.owner.to_string().split('/').next().map(|class| class.replace("cni", "kubernetes"));
-        let matching: Vec<&Rule> = rules.rules().iter().filter(|rule| rule.matches(&images).is_some()).collect();
-        let others: Vec<&str> =
-            matching.iter().filter(|rule| class(rule) != class(matching[0])).map(|rule| rule.label.as_str()).collect();
-        assert_eq!(others, also, "{actor}");
-        decided.insert(label);
-    }
-    let labels: BTreeSet<&str> = rules.rules().iter().map(|rule| rule.label.as_str()).collect();
-    assert_eq!(labels.len(), rules.rules().len(), "labels are unique");
-    assert_eq!(decided, labels, "a rule without a case, or a case of no rule");
-}
-
-#[test]
-fn default_owners_are_well_formed() {
-    for rule in OwnerRules::default().rules() {
-        assert!(super::super::OwnerTemplate::try_from(rule.owner.to_string()).is_ok(), "{}", rule.owner);
-    }
-}
-
-#[test]
-fn what_no_rule_matches_is_unknown() {
-    for lineage in [
-        vec![iptables(), systemd()],
-        vec![ran("/usr/bin/thing")],
-        // a plugin that nobody known runs for no pod
-        vec![plugin("/opt/cni/bin/bridge", None), ran("/usr/local/bin/thing")],
-        // sudo's own deeds are the caller's, and who that is nobody knows
-        vec![ran("/usr/bin/sudo")],
-    ] {
-        let actor = actor(lineage);
-        let Classification { owner, evidence, weak } = OwnerRules::default().classify(&actor, &users);
-        assert_eq!((owner, weak), (Owner::unknown(), false), "{actor}");
-        assert_eq!(evidence, Evidence::NoOwnerRule { lineage: actor.to_string() });
-    }
-}
-
-#[test]
-fn a_task_name_is_weak_and_never_beats_a_path() {
-    let rules = OwnerRules::default();
-    let by_name = rules.classify(&actor(vec![ran("kube-proxy")]), &users);
-    assert_eq!((by_name.owner.as_str(), by_name.weak), ("kubernetes/kube-proxy", true));
-    let cut = rules.classify(&actor(vec![ran("kube-controller-manager")]), &users);
-    assert_eq!((cut.owner.as_str(), cut.weak), ("kubernetes/kube-controller", true), "task names have 15 bytes");
-    let disguised = Image { comm: "kube-proxy".to_owned(), ..ran("/tmp/evil") };
-    assert_eq!(rules.classify(&actor(vec![disguised]), &users).owner, Owner::unknown());
-}
-
-#[test]
-fn a_users_rules_come_first() {
-    let extra = OwnerRules::from_toml(
-        r#"
-        [[rule]]
-        label = "ci"
-        owner = "ci/{program}"
-        when = { program = ["runner-*"], at = "ancestor" }
-        unless = [{ pod = true }]
-        "#,
-    )
-    .expect("well-formed");
-    let rules = OwnerRules::default().extended(extra);
-    let lineage = |runner: Image| actor(vec![iptables(), ran("/usr/bin/dockerd"), runner]);
-    assert_eq!(rules.classify(&lineage(ran("/opt/runner-7")), &users).owner.as_str(), "ci/runner-7");
-    let in_pod = rules.classify(&lineage(in_pod("/opt/runner-7", "a/b")), &users);
-    assert_eq!(in_pod.owner.as_str(), "kubernetes/pod/a/b");
-    let itself = rules.classify(&actor(vec![ran("/opt/runner-7")]), &users);
-    assert_eq!(itself.owner, Owner::unknown());
-}
-
-#[test]
-fn bad_rule_files_are_refused() {
-    let refused = |text: &str| OwnerRules::from_toml(text).expect_err("refused");
-    let rule = |rest: &str| format!("[[rule]]\nlabel = \"a\"\n{rest}\n");
-    assert!(matches!(refused(&rule("owner = \"a\"\nwhen = {}")), RulesError::NoCondition(_)));
-    assert!(matches!(refused(&rule("owner = \"a\"\nwhen = { at = \"self\" }")), RulesError::NoCondition(_)));
-    let good = rule("owner = \"a\"\nwhen = { program = [\"x\"] }");
-    assert!(matches!(refused(&format!("{good}unless = [{{}}]")), RulesError::EmptyException(_)));
-    assert!(matches!(refused(&format!("{good}{good}")), RulesError::DuplicateLabel(_)));
-    for text in [
-        rule("owner = \"a b\"\nwhen = { program = [\"x\"] }"),
-        rule("owner = \"a/{nobody}\"\nwhen = { program = [\"x\"] }"),
-        rule("owner = \"{program}\"\nwhen = { program = [\"x\"] }"),
-        rule("owner = \"a/{program\"\nwhen = { program = [\"x\"] }"),
-        rule("owner = \"a\"\nwhen = { programme = [\"x\"] }"),
-        "rules = 1".to_owned(),
-    ] {
-        assert!(matches!(refused(&text), RulesError::Syntax(_)), "{text}");
-    }
-    assert_eq!(OwnerRules::from_toml("").expect("no rules").len(), 0);
-}
-
-#[test]
-fn odd_names_make_no_odd_paths() {
-    let odd = within("/bin/sh", "/system.slice/a b/c.service");
-    let owner = OwnerRules::default().classify(&actor(vec![odd]), &users).owner;
-    assert_eq!(owner.as_str(), "unit/c.service");
-    let mut image = ran("/bin/sh");
-    image.placement.unit = Some("x y/z.service".to_owned());
-    let owner = OwnerRules::default().classify(&actor(vec![image]), &users).owner;
-    assert_eq!(owner.as_str(), "unit/x_y_z.service");
 }
