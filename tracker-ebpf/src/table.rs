@@ -3,6 +3,7 @@
 use aya_ebpf::macros::{map, tracepoint};
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::TracePointContext;
+use tracker_ebpf::abi::sockopt::{ARPT_SO_SET_REPLACE, EBT_SO_SET_ENTRIES, IPT_SO_SET_REPLACE, SOL_IP, SOL_IPV6};
 use tracker_ebpf::abi::{TABLE_NAME_BYTES, TableReplaced, kind};
 
 use crate::kernel::read_user;
@@ -10,17 +11,6 @@ use crate::request::{argument, result};
 use crate::send;
 use crate::socket::{self, Descriptor};
 use crate::task;
-
-/// `SOL_IP`, also the level of arptables and ebtables.
-const SOL_IP: u64 = 0;
-/// `SOL_IPV6`.
-const SOL_IPV6: u64 = 41;
-/// `IPT_SO_SET_REPLACE` and `IP6T_SO_SET_REPLACE`.
-const IPT_SO_SET_REPLACE: u64 = 64;
-/// `ARPT_SO_SET_REPLACE`.
-const ARPT_SO_SET_REPLACE: u64 = 96;
-/// `EBT_SO_SET_ENTRIES`.
-const EBT_SO_SET_ENTRIES: u64 = 128;
 
 /// Replacements under way, by thread.
 #[map]
@@ -40,8 +30,8 @@ struct Replacing {
 /// `setsockopt(fd, level, option, value, length)`: the value starts with the table's name.
 #[tracepoint]
 pub(crate) fn netdeed_setsockopt(ctx: TracePointContext) -> u32 {
-    let level = argument(&ctx, 1) & 0xffff_ffff;
-    let option = argument(&ctx, 2) & 0xffff_ffff;
+    let level = argument(&ctx, 1) as u32;
+    let option = argument(&ctx, 2) as u32;
     let replaces = match level {
         SOL_IP => option == IPT_SO_SET_REPLACE || option == ARPT_SO_SET_REPLACE || option == EBT_SO_SET_ENTRIES,
         SOL_IPV6 => option == IPT_SO_SET_REPLACE,
@@ -55,8 +45,8 @@ pub(crate) fn netdeed_setsockopt(ctx: TracePointContext) -> u32 {
         return 0;
     }
     let replacing = Replacing {
-        level: level as u32,
-        option: option as u32,
+        level,
+        option,
         netns: socket::netns(descriptor.sock).unwrap_or(0),
         reserved: 0,
         table: read_user(argument(&ctx, 3)).unwrap_or([0; TABLE_NAME_BYTES]),

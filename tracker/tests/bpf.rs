@@ -4,8 +4,9 @@
 //! again in network and mount namespaces of its own, so that nothing of the machine is touched.
 
 use std::collections::BTreeSet;
+use std::mem::offset_of;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use netdeed_tracker::model::observation::{Observation, TaskRef};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tracker_ebpf::abi::{Header, RequestOpened, kind};
 
 /// Set in the inner run.
 const INSIDE: &str = "NETDEED_BPF_TEST_INSIDE";
@@ -141,6 +143,7 @@ fn real_tools_are_recorded_with_who_ran_them() {
         let test = self_test(&mut source);
         assert!(test.passed(), "{test:#?}");
 
+        assert_self_test_requests(&drain(&mut source));
         let bash = ["bash", "-c", "true"];
         let bridge = ["ip", "link", "add", "nd0", "type", "bridge"];
         let veth = ["ip", "link", "add", "nd1", "type", "veth", "peer", "name", "nd2"];
@@ -162,6 +165,59 @@ fn real_tools_are_recorded_with_who_ran_them() {
         let nft_requests = requests_of(&seen, ids[3]);
         assert!(nft_requests.iter().any(|(protocol, _, _)| *protocol == 12), "{nft_requests:?}");
         assert_table(&seen, ids[4]);
+    });
+}
+
+/// Both requests of the self-test were captured whole, also the one sent in two fragments.
+fn assert_self_test_requests(raw: &[Raw]) {
+    let own = std::process::id().to_ne_bytes();
+    let mut captured = Vec::new();
+    for record in raw {
+        let Raw::Bpf(bytes) = record else { continue };
+        let is_ours = bytes[offset_of!(Header, tgid)..].starts_with(&own);
+        if is_ours && bytes.starts_with(&kind::REQUEST_OPENED.to_ne_bytes()) {
+            assert!(bytes[offset_of!(RequestOpened, data_bytes)..].starts_with(&32_u32.to_ne_bytes()));
+            captured.push(bytes[offset_of!(RequestOpened, data)..][..32].to_vec());
+        }
+    }
+    let mut expected = vec![0; 32];
+    (expected[0], expected[4], expected[6], expected[20]) = (32, 18, 1, 1);
+    assert_eq!(captured, [expected.clone(), expected]);
+}
+
+#[test]
+fn a_script_is_recorded_under_its_own_path_with_its_cni_variables() {
+    inside("a_script_is_recorded_under_its_own_path_with_its_cni_variables", "true", || {
+        let (mut source, _) = load(&BpfOptions::default()).expect("the process programs load");
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("bridge");
+        std::fs::write(&script, "#!/bin/sh\nexit 0\n").expect("written");
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        let path = script.to_str().expect("a path").to_owned();
+        for padding in [10, 2_000] {
+            let mut command = Command::new(&script);
+            command.env_clear().env("PADDING", "x".repeat(padding)).env("CNI_COMMAND", "ADD").env("ZSECRET", "y");
+            let id = command.arg("a").arg("").spawn().map(|mut child| (child.id(), child.wait())).expect("it runs").0;
+            let seen = observations(&drain(&mut source));
+            let exec = seen.iter().find_map(|observation| match observation {
+                Observation::Exec { task, exe, argv, cni_env, argv_truncated, .. } if task.process.tgid.0 == id => {
+                    Some((task.comm.clone(), exe.clone(), argv.clone(), *argv_truncated, cni_env.clone()))
+                }
+                _ => None,
+            });
+            let argv = ["/bin/sh", &path, "a", ""].map(str::to_owned).to_vec();
+            let cni = vec![("CNI_COMMAND".to_owned(), "ADD".to_owned())];
+            assert_eq!(exec, Some(("bridge".to_owned(), Some(path.clone()), argv, false, cni)), "padding {padding}");
+        }
+        let line = ["true", &"x".repeat(3_000)];
+        let id = run(&line);
+        let is_cut = observations(&drain(&mut source)).into_iter().find_map(|observation| match observation {
+            Observation::Exec { task, argv, argv_truncated, .. } if task.process.tgid == id => {
+                Some((argv[0].clone(), argv[1].len(), argv_truncated))
+            }
+            _ => None,
+        });
+        assert_eq!(is_cut, Some(("true".to_owned(), 1024 - 5, true)));
     });
 }
 

@@ -28,7 +28,7 @@ const DEBIAN_PACKAGES: [&str; 6] =
 /// Why the object was not built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum EbpfError {
+pub(crate) enum EbpfError {
     /// A file could not be read or written.
     #[error("cannot {operation} `{path}`")]
     File {
@@ -75,16 +75,16 @@ pub enum EbpfError {
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EbpfReport {
+pub(crate) struct EbpfReport {
     /// The toolchain that built it.
-    pub toolchain: String,
+    pub(crate) toolchain: String,
     /// Bytes of the object.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Digest of the sources.
-    pub digest: String,
+    pub(crate) digest: String,
     /// Whether what was built is, byte for byte, what the tree had before. Only the same compiler and linker can be
     /// expected to achieve that; what decides whether the object is current is the digest.
-    pub is_identical: bool,
+    pub(crate) is_identical: bool,
 }
 
 impl std::fmt::Display for EbpfReport {
@@ -100,7 +100,7 @@ impl std::fmt::Display for EbpfReport {
 ///
 /// # Errors
 /// [`EbpfError`] when a step fails, or when `check` finds the object stale.
-pub fn build(check: bool) -> Result<EbpfReport, EbpfError> {
+pub(crate) fn build(check: bool) -> Result<EbpfReport, EbpfError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let digest = sources_digest(root)?;
     if check {

@@ -52,6 +52,20 @@ pub mod slot {
     }
 }
 
+/// Levels and options of the `setsockopt` calls that replace a legacy table, from `linux/netfilter_*/*_tables.h`.
+pub mod sockopt {
+    /// Level of IPv4, ARP and bridge tables.
+    pub const SOL_IP: u32 = 0;
+    /// Level of IPv6 tables.
+    pub const SOL_IPV6: u32 = 41;
+    /// `IPT_SO_SET_REPLACE`, and at its own level `IP6T_SO_SET_REPLACE`.
+    pub const IPT_SO_SET_REPLACE: u32 = 64;
+    /// `ARPT_SO_SET_REPLACE`.
+    pub const ARPT_SO_SET_REPLACE: u32 = 96;
+    /// `EBT_SO_SET_ENTRIES`.
+    pub const EBT_SO_SET_ENTRIES: u32 = 128;
+}
+
 /// Names of the maps and of the frozen global, as the loader needs them.
 pub mod name {
     /// The ring that carries every record.

@@ -62,7 +62,8 @@ fn effective(status: &str) -> Option<u64> {
 
 fn explain(capabilities: Option<u64>, lockdown: &str) -> String {
     let has = |capability: u32| capabilities.is_none_or(|set| set >> capability & 1 == 1);
-    if !has(CAP_SYS_ADMIN) && !(has(CAP_BPF) && has(CAP_PERFMON)) {
+    let may_use_bpf = has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON));
+    if !may_use_bpf {
         return "run as root, or with CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before 5.8)".to_owned();
     }
     if lockdown.contains("[confidentiality]") {

@@ -12,7 +12,7 @@ const MEMBER_BYTES: usize = 12;
 /// Bytes of a pointer in the kernels BPF runs on.
 const POINTER_BYTES: u32 = 8;
 /// Nesting that no kernel type comes near; stops circles in bad data.
-const MAX_DEPTH: u32 = 32;
+const MAX_DEPTH: u32 = 16;
 
 const INT: u8 = 1;
 const PTR: u8 = 2;

@@ -9,7 +9,7 @@ use std::mem::{offset_of, size_of};
 
 use tracker_ebpf::abi::{
     ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, Exit, Fork, Header, LENGTH_IS_LOWER_BOUND,
-    REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced, UNSET_UID, kind,
+    REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced, UNSET_UID, kind, sockopt,
 };
 
 use crate::decode::request;
@@ -224,14 +224,14 @@ fn replaced(record: Reader<'_>) -> Result<Observation, DecodeError> {
     })
 }
 
-/// The family of a legacy table from the level and option that replaced it. All but IPv6 use `SOL_IP` (0), each with its
-/// own option: `IPT_SO_SET_REPLACE` 64, `ARPT_SO_SET_REPLACE` 96, `EBT_SO_SET_ENTRIES` 128.
+/// The family of a legacy table from the level and option that replaced it. All but IPv6 use `SOL_IP`, each with its own
+/// option.
 fn family(level: u32, option: u32) -> Option<&'static str> {
     match (level, option) {
-        (0, 64) => Some("ip"),
-        (41, 64) => Some("ip6"),
-        (0, 96) => Some("arp"),
-        (0, 128) => Some("eb"),
+        (sockopt::SOL_IP, sockopt::IPT_SO_SET_REPLACE) => Some("ip"),
+        (sockopt::SOL_IPV6, sockopt::IPT_SO_SET_REPLACE) => Some("ip6"),
+        (sockopt::SOL_IP, sockopt::ARPT_SO_SET_REPLACE) => Some("arp"),
+        (sockopt::SOL_IP, sockopt::EBT_SO_SET_ENTRIES) => Some("eb"),
         _ => None,
     }
 }

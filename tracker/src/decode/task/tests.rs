@@ -95,7 +95,10 @@ fn exec_record(argv: &[u8], argv_total: u32, env: &[u8]) -> Record {
     record
 }
 
-fn exec_parts(record: &Record) -> (Option<String>, Vec<String>, bool, Vec<(String, String)>) {
+/// Path, arguments, whether they were cut, and variables of an exec.
+type ExecParts = (Option<String>, Vec<String>, bool, Vec<(String, String)>);
+
+fn exec_parts(record: &Record) -> ExecParts {
     match decode(&record.0) {
         Ok(Observation::Exec { exe, argv, argv_truncated, cni_env, .. }) => (exe, argv, argv_truncated, cni_env),
         other => panic!("expected an exec but found {other:?}"),

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use tracker_ebpf::abi::sockopt;
 
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
 use crate::model::process::ProcessKey;
@@ -128,13 +129,12 @@ fn send_request(send: impl Fn(&Socket, &[u8; 32]) -> io::Result<usize>) -> io::R
 /// Asks to replace a table that does not exist with nothing, and returns the kernel's refusal. It refuses before it looks
 /// for the table, because no replacement has no counters.
 fn replace_nothing() -> io::Result<i64> {
-    const IPT_SO_SET_REPLACE: libc::c_int = 64;
+    let option = libc::c_int::try_from(sockopt::IPT_SO_SET_REPLACE).map_err(io::Error::other)?;
     let socket = UdpSocket::bind(("127.0.0.1", 0)).or_else(|_| UdpSocket::bind(("0.0.0.0", 0)))?;
     let mut value = [0_u8; 512];
     value[..ARGUMENT.len()].copy_from_slice(ARGUMENT.as_bytes());
     // SAFETY: `value` is as long as is said.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_IP, IPT_SO_SET_REPLACE, value.as_ptr().cast(), 512) };
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_IP, option, value.as_ptr().cast(), 512) };
     match result {
         0 => Err(io::Error::other("the kernel took an empty table")),
         _ => Ok(-i64::from(io::Error::last_os_error().raw_os_error().unwrap_or(0))),
