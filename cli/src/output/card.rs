@@ -11,7 +11,7 @@ use netdeed_tracker::model::subject::Class;
 
 use super::Output;
 use super::style::Paint;
-use super::text::{counted, printable, wrapped};
+use super::text::{counted, printable, write_hanging};
 use super::time::{format_plain, format_time_ago};
 
 /// Columns before a card's values.
@@ -76,17 +76,19 @@ impl Card<'_> {
 
     /// A label and text that may be long and may be hostile.
     fn field(&mut self, label: &str, value: &str) -> io::Result<()> {
-        let width = self.output.width.map(|width| width.saturating_sub(INDENT + 1).max(20));
-        for (index, line) in wrapped(&printable(value), width).iter().enumerate() {
-            self.line(if index == 0 { label } else { "" }, line)?;
-        }
-        Ok(())
+        let prefix = self.label(label);
+        write_hanging(self.out, &prefix, INDENT, value, self.output.width)
     }
 
     /// A label and a line that is shown as it is.
     fn line(&mut self, label: &str, value: &str) -> io::Result<()> {
+        let prefix = self.label(label);
+        writeln!(self.out, "{prefix}{value}")
+    }
+
+    fn label(&self, label: &str) -> String {
         let padding = " ".repeat(INDENT.saturating_sub(2 + label.len()));
-        writeln!(self.out, "  {}{padding}{value}", self.output.style.paint(Paint::Label, label))
+        format!("  {}{padding}", self.output.style.paint(Paint::Label, label))
     }
 
     fn optional(&mut self, label: &str, value: Option<&str>) -> io::Result<()> {

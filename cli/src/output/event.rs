@@ -8,8 +8,11 @@ use netdeed_tracker::model::change::ChangeKind;
 use super::Output;
 use super::card::brief;
 use super::style::Paint;
-use super::text::{counted, printable};
+use super::text::{counted, write_hanging};
 use super::time::{format_plain, format_seconds};
+
+/// Columns before an entry's text: its time and its word.
+const INDENT: usize = 32;
 
 /// Writes entries, newest last.
 pub(crate) fn write_log(output: &Output, out: &mut dyn Write, log: &LogView) -> io::Result<()> {
@@ -27,7 +30,7 @@ pub(crate) fn write_event(output: &Output, out: &mut dyn Write, event: &EventVie
         EventDetail::Operation(operation) => ("operation", Paint::Title, operation_text(operation)),
     };
     let word = output.style.paint(paint, &format!("{word:<9}"));
-    writeln!(out, "{}  {word}  {}", format_plain(event.time), printable(&text))
+    write_hanging(out, &format!("{}  {word}  ", format_plain(event.time)), INDENT, &text, output.width)
 }
 
 fn change_word(kind: ChangeKind) -> &'static str {

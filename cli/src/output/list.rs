@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table};
 use netdeed_tracker::control::api::{ObjectList, OwnerList, OwnerSummary};
 use netdeed_tracker::model::owner::Certainty;
 use netdeed_tracker::model::subject::Class;
@@ -15,7 +15,7 @@ use super::style::{Paint, certainty_paint};
 use super::text::printable;
 use super::time::format_plain;
 
-/// Writes a list of objects, one a line; with their contents when `is_long`.
+/// Writes a list of objects, one a line; with actors and contents when `is_long`.
 pub(crate) fn write_objects(output: &Output, out: &mut dyn Write, list: &ObjectList, is_long: bool) -> io::Result<()> {
     if list.objects.is_empty() {
         return Ok(());
@@ -23,8 +23,9 @@ pub(crate) fn write_objects(output: &Output, out: &mut dyn Write, list: &ObjectL
     let has_removed = list.objects.iter().any(|row| !row.live);
     let mut head = vec!["ID", "NAME", "OWNER", "CERTAINTY", "CREATED (UTC)"];
     head.extend(has_removed.then_some("REMOVED (UTC)"));
-    head.push("BY");
-    head.extend(is_long.then_some("CONTENT"));
+    if is_long {
+        head.extend(["BY", "CONTENT"]);
+    }
     let mut table = table(output, &head);
     for row in &list.objects {
         let mut cells = vec![
@@ -37,9 +38,9 @@ pub(crate) fn write_objects(output: &Output, out: &mut dyn Write, list: &ObjectL
         if has_removed {
             cells.push(Cell::new(row.removed.map(format_plain).unwrap_or_default()));
         }
-        cells
-            .push(Cell::new(row.actor.as_ref().map(|actor| printable(&brief(actor)).into_owned()).unwrap_or_default()));
         if is_long {
+            let by = row.actor.as_ref().map(brief).unwrap_or_default();
+            cells.push(Cell::new(printable(&by)));
             cells.push(Cell::new(printable(&row.text)));
         }
         table.add_row(cells);
@@ -90,8 +91,12 @@ pub(super) fn table(output: &Output, head: &[&str]) -> Table {
         if output.style.is_colored { Cell::new(text).add_attribute(Attribute::Bold) } else { Cell::new(text) }
     };
     table.set_header(head.iter().map(bold));
-    for column in table.column_iter_mut() {
+    for (column, head) in table.column_iter_mut().zip(head) {
         column.set_padding((0, 2));
+        // names and contents break at spaces; what has none would break anywhere
+        if !matches!(*head, "NAME" | "CONTENT") {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
 }

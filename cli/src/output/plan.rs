@@ -8,7 +8,7 @@ use netdeed_tracker::model::subject::Class;
 
 use super::Output;
 use super::style::Paint;
-use super::text::{counted, printable, wrapped};
+use super::text::{counted, printable, write_hanging};
 
 /// Writes a plan, with at most `shown` of its steps.
 pub(crate) fn write_plan(output: &Output, out: &mut dyn Write, plan: &PlanView, shown: usize) -> io::Result<()> {
@@ -29,9 +29,9 @@ pub(crate) fn write_plan(output: &Output, out: &mut dyn Write, plan: &PlanView, 
         let sign = style.paint(Paint::Bad, "-");
         writeln!(out, "  {sign} {}", printable(name))?;
         if !text.is_empty() {
-            writeln!(out, "      {}", printable(text))?;
+            write_hanging(out, "      ", 6, text, output.width)?;
         }
-        writeln!(out, "      {} {}: {}", printable(owner.as_str()), style.certainty(*certainty), printable(why))?;
+        write_hanging(out, "      ", 6, &format!("{owner} {certainty}: {why}"), output.width)?;
     }
     let left_out = plan.steps.len().saturating_sub(shown);
     if left_out > 0 {
@@ -66,13 +66,12 @@ fn write_refusals(output: &Output, out: &mut dyn Write, refusals: &[RefusalView]
         return Ok(());
     }
     writeln!(out, "\nrefused")?;
-    let width = output.width.map(|width| width.saturating_sub(15).max(20));
     for RefusalView { object: _, class: _, name, owner, reason, remedy } in refusals {
         let sign = output.style.paint(Paint::Doubt, "!");
         writeln!(out, "  {sign} {}   {}", printable(name), printable(owner.as_str()))?;
         for (label, text) in [("reason", Some(reason)), ("remedy", remedy.as_ref())] {
-            for (index, line) in text.iter().flat_map(|text| wrapped(&printable(text), width)).enumerate() {
-                writeln!(out, "      {:<6}  {line}", if index == 0 { label } else { "" })?;
+            if let Some(text) = text {
+                write_hanging(out, &format!("      {label}  "), 14, text, output.width)?;
             }
         }
     }

@@ -8,7 +8,7 @@ use netdeed_tracker::control::api::{
 
 use super::event::gap_text;
 use super::style::Paint;
-use super::text::{counted, printable};
+use super::text::{counted, printable, write_hanging};
 use super::time::{format_bytes, format_seconds, format_time, format_time_ago};
 use super::{Output, write_owners};
 
@@ -35,7 +35,7 @@ pub(crate) fn write_status(output: &Output, out: &mut dyn Write, status: &Status
         .as_ref()
         .map(|gap| format!("; the last until {}: {}", format_time(gap.to), gap_text(gap)))
         .unwrap_or_default();
-    writeln!(out, "gaps      {}{}", status.gaps, printable(&gap))?;
+    write_hanging(out, "gaps      ", 10, &format!("{}{gap}", status.gaps), output.width)?;
     write_sources(output, out, status)?;
     if !status.owners.is_empty() {
         writeln!(out)?;
@@ -60,7 +60,7 @@ fn write_journal(output: &Output, out: &mut dyn Write, journal: &JournalView) ->
 fn write_sources(output: &Output, out: &mut dyn Write, status: &StatusView) -> io::Result<()> {
     let row = |out: &mut dyn Write, name: &str, paint: Paint, word: &str, detail: &str| {
         let word = output.style.paint(paint, &format!("{word:<9}"));
-        writeln!(out, "  {:<16}  {word}  {}", printable(name), printable(detail))
+        write_hanging(out, &format!("  {:<16}  {word}  ", printable(name)), 31, detail, output.width)
     };
     if !status.sources.is_empty() {
         writeln!(out, "\nsources")?;

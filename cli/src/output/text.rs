@@ -1,6 +1,7 @@
 //! Text that is safe and pleasant to show.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
 
 /// The text with control characters, line ends and direction marks escaped: names, comments and arguments are chosen
 /// by whoever made the thing, and must not be able to write over the screen.
@@ -22,7 +23,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// Lines of at most `width` characters, broken at spaces; a longer word gets a line of its own.
-pub(crate) fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
+fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width else { return vec![text.to_owned()] };
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -37,6 +38,24 @@ pub(crate) fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Writes `prefix` and then text that may be long and hostile, its further lines indented by `indent`.
+pub(crate) fn write_hanging(
+    out: &mut dyn Write,
+    prefix: &str,
+    indent: usize,
+    text: &str,
+    width: Option<usize>,
+) -> io::Result<()> {
+    let room = width.map(|width| width.saturating_sub(indent + 1).max(20));
+    for (index, line) in wrapped(&printable(text), room).iter().enumerate() {
+        match index {
+            0 => writeln!(out, "{prefix}{line}")?,
+            _ => writeln!(out, "{:indent$}{line}", "")?,
+        }
+    }
+    Ok(())
 }
 
 /// `1 rule`, `2 rules`.
