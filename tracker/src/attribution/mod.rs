@@ -1,1 +1,17 @@
-//! The attribution stage.
+//! The attribution stage: whose a deed is.
+//!
+//! Two sources, never mixed up: [`OwnerRules`] classify the lineage of a process that was seen acting; [`infer`] says
+//! what names, comments and numbers tell of a thing that nobody was seen making. Both are ordered, labelled tables, and
+//! what no row fits stays unknown: there is no fallback owner.
+
+mod classify;
+mod default_rules;
+pub mod names;
+mod pattern;
+mod rules;
+mod users;
+
+pub use classify::{Classification, OwnerRules};
+pub use names::infer;
+pub use rules::{Condition, OwnerTemplate, Position, Rule, RulesError};
+pub use users::{PasswdUsers, Users};

@@ -4,9 +4,12 @@
 
 pub mod bpf;
 pub mod btf;
+pub(crate) mod entry;
 pub mod error;
 pub mod fanotify;
+pub mod mounts;
 pub mod nfnetlink;
+pub mod roots;
 pub mod rtnetlink;
 pub mod scan;
 

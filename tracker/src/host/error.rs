@@ -24,6 +24,14 @@ pub enum HostError {
         /// As found.
         found: String,
     },
+    /// The kernel would delete something else as well or instead; nothing was changed.
+    #[error("cannot delete {object} without deleting {other}")]
+    Collateral {
+        /// What was to be deleted.
+        object: String,
+        /// What would go with it or in its place.
+        other: String,
+    },
     /// Somebody committed a ruleset after the plan was made; nothing was changed.
     #[error("the nftables ruleset changed since the plan was made (generation {planned})")]
     GenerationConflict {

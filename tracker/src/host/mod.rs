@@ -1,11 +1,25 @@
 //! Host: the whole write surface. Only the executor calls it.
+//!
+//! [`Host`] is the edge to the kernel: [`real::RealHost`] acts on this machine, [`fake::FakeHost`] behaves like a
+//! kernel in memory (handles, reference checks, all-or-nothing commits, compare-and-set) for tests and dry runs.
 
 pub mod error;
+pub mod fake;
 pub mod files;
 pub mod nft;
+pub mod real;
 pub mod rtnetlink;
 
+use crate::model::ids::Ifindex;
+use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use crate::model::path::{AbsPath, PathSnapshot};
+use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use crate::rollback::live::LiveState;
+
 pub use error::HostError;
+pub use fake::FakeHost;
+pub use nft::{NftBatch, NftDelete};
+pub use real::RealHost;
 
 /// What became of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,4 +28,53 @@ pub enum Removal {
     Removed,
     /// It was gone already.
     AlreadyGone,
+}
+
+/// A node's kernel, as far as a rollback reads and writes it: one network namespace and the filesystems.
+///
+/// Every removal takes what the plan expects to find and refuses with [`HostError::Drifted`] when something else is
+/// there; nothing here decides whether a thing should go.
+pub trait Host {
+    /// Reads everything a planner may look at. Of the filesystem, only `paths` are read, and the names in them.
+    ///
+    /// # Errors
+    /// [`HostError`] when any part cannot be read: a partial picture would make foreign things invisible.
+    fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError>;
+
+    /// Commits a batch of nf_tables deletions, all or nothing.
+    ///
+    /// # Errors
+    /// [`HostError::GenerationConflict`] when the ruleset is not the one the batch was made for, [`HostError::Io`] naming
+    /// the first object the kernel refused to delete. Nothing was changed in either case.
+    fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError>;
+
+    /// Deletes a link, and with it its addresses, routes and upper links.
+    ///
+    /// # Errors
+    /// [`HostError`] when another link has the number now, or the kernel refuses.
+    fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError>;
+
+    /// Deletes an address from its link.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses.
+    fn delete_address(&mut self, address: &AddressSubject, expected: &AddressSnapshot) -> Result<Removal, HostError>;
+
+    /// Deletes a route.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses.
+    fn delete_route(&mut self, route: &RouteSubject, expected: &RouteSnapshot) -> Result<Removal, HostError>;
+
+    /// Deletes an ip rule.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses.
+    fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError>;
+
+    /// Removes a file, or a directory that is empty.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses.
+    fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError>;
 }

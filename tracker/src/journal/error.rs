@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::ids::ObjectId;
+
 /// A journal operation that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,6 +16,28 @@ pub enum JournalError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// The directory may not be written by this process.
+    #[error("journal directory `{path}` cannot be written: give this user write access or mount it read-write")]
+    NotWritable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The filesystem or its quota is full.
+    #[error("no space left for the journal in `{path}`: free space there or lower the journal's limits")]
+    NoSpace {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is none where one was to be read.
+    #[error("no journal in `{path}`")]
+    Absent {
+        /// The directory.
+        path: PathBuf,
     },
     /// Another process holds it.
     #[error("journal `{path}` is in use by another process")]
@@ -44,6 +68,21 @@ pub enum JournalError {
         key: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// What was to be written contradicts what the journal holds. Nothing was written.
+    #[error("journal refuses a change of object {object}: {reason}")]
+    Inconsistent {
+        /// The object the change is about.
+        object: ObjectId,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A failed write was recovered from by going back to what was durable. Nothing of the call was written; the caller
+    /// records a gap and lists the system again.
+    #[error("journal lost its last {entries} entries, which were not yet durable when a write failed")]
+    RolledBack {
+        /// How many appended entries are gone.
+        entries: u64,
     },
     /// An entry is of a version this program does not know.
     #[error("journal entry is of version {found}, this program reads up to {known}")]

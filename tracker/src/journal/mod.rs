@@ -1,10 +1,20 @@
 //! The journal: what was recorded, append-only, and the current state of each object derived from it.
 //!
 //! One writer (the pipeline) appends through [`Journal`]; everybody else reads through [`Read`]. Only `sled.rs` knows
-//! sled, only `codec.rs` knows how an entry looks on disk.
+//! sled, only `codec.rs` knows how an entry looks on disk. The layout, what survives which failure and what the hash
+//! chain proves are written down in `docs/journal.md`.
 
+pub mod backend;
+pub mod codec;
 pub mod entry;
 pub mod error;
+pub mod memory;
+pub mod open;
+pub mod sled;
+pub mod store;
+
+#[cfg(test)]
+mod testing;
 
 use std::ops::ControlFlow;
 
@@ -20,6 +30,8 @@ use crate::model::time::WallTime;
 
 pub use entry::{Entry, RecordedEntry};
 pub use error::JournalError;
+pub use open::{OpenOptions, Opened, SetAside, open, open_read_only};
+pub use store::{ChainReport, JournalLimits, Store, verify};
 
 /// Which objects to visit; an empty filter visits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

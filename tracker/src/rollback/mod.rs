@@ -1,1 +1,41 @@
-//! The rollback stage.
+//! Rollback: plan, check, execute, verify, each a type.
+//!
+//! After a rollback the node is in the state it would be in had the selected owner never run on it, with everything of
+//! everybody else still in place. The argument that nothing else is touched:
+//!
+//! 1. A [`step::Step`] can only be made by the planner, from an object that the journal proves to be the selected owner's
+//!    and that is unchanged by others ([`planner`] alone gives out that proof).
+//! 2. What is live but not recorded counts as somebody else's. An object that somebody else's thing needs, or that holds
+//!    one, is refused; so is one whose removal would make the kernel remove such a thing.
+//! 3. [`check::check`] reads everything the steps rest on again and hands out the only value the executor takes.
+//! 4. All nf_tables deletions are one commit carrying the generation of the ruleset that was planned for: if anybody
+//!    committed since, the kernel refuses it whole. Everything else is compared once more by the host right before its
+//!    removal; between that comparison and the removal remains a moment that the kernel offers no means to close.
+//! 5. [`verify::Expectation`] compares digests of everything else before and after.
+//!
+//! What is *not* done: contents that the owner changed on other people's objects are reported
+//! ([`refusal::Reason::Altered`]) and not set back; legacy xtables tables are reported and not touched.
+
+pub mod check;
+pub mod executor;
+pub mod export;
+pub mod live;
+pub mod plan;
+pub mod planner;
+pub mod refusal;
+mod relations;
+pub mod run;
+pub mod selection;
+pub mod step;
+pub mod verify;
+
+pub use check::{CheckedPlan, PlanChanged, check};
+pub use executor::{Execution, ExecutionState, execute};
+pub use live::{LiveState, candidate_paths};
+pub use plan::Plan;
+pub use planner::plan;
+pub use refusal::{Kept, KeptReason, Reason, Refusal};
+pub use run::{Ledger, LedgerError, Rollback, RollbackError, run};
+pub use selection::Selection;
+pub use step::{Action, Step, Why};
+pub use verify::{Expectation, Proof};

@@ -1,1 +1,60 @@
-//! Placeholder.
+//! nf_tables messages: notifications of the NFTABLES group and answers to dumps, which have the same form.
+//!
+//! A commit is notified object by object and closed by `NFT_MSG_NEWGEN`. What is *not* notified:
+//! - a rule's move when its chain is renamed: only the chain is, under its new name with its old handle;
+//! - anonymous sets and their elements when the rule they belong to is deleted;
+//! - elements that packets add or that time out;
+//! - tables with the owner flag when their socket closes, and everything when the network namespace goes;
+//! - which devices a chain or flowtable already had when devices are added to it: the message names the added ones.
+//!
+//! The element changes of anonymous sets *are* notified while they are made, so they are decoded too.
+
+pub(crate) mod attribute;
+mod canonical;
+mod expression;
+mod message;
+mod object;
+mod report;
+mod rule;
+mod set;
+mod table;
+mod text;
+
+use netlink_packet_core::NetlinkBuffer;
+
+use crate::model::observation::Observation;
+
+pub use report::{DecodeReport, Reason, Undecoded};
+
+/// Decodes the messages of one datagram, appending to `out` in their order.
+///
+/// Total: any bytes give a report. A message that is not understood adds nothing to `out` and is in the report whole.
+pub fn decode(datagram: &[u8], out: &mut Vec<Observation>) -> DecodeReport {
+    let mut report = DecodeReport::default();
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let Ok(message) = NetlinkBuffer::new_checked(rest) else {
+            let undecoded = Undecoded { kind: 0, reason: Reason::Malformed("message header"), bytes: rest.to_vec() };
+            report.undecoded.push(undecoded);
+            break;
+        };
+        let length = usize::try_from(message.length()).unwrap_or(usize::MAX);
+        decode_one(&message, out, &mut report);
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    report
+}
+
+/// Decodes the first message of a buffer that is known to hold it whole.
+pub(crate) fn decode_one(message: &NetlinkBuffer<&[u8]>, out: &mut Vec<Observation>, report: &mut DecodeReport) {
+    let before = out.len();
+    match message::decode_message(message, out) {
+        Ok(()) => report.decoded += 1,
+        Err(reason) => {
+            out.truncate(before);
+            let length = usize::try_from(message.length()).unwrap_or(usize::MAX);
+            let bytes = message.buffer.get(..length).unwrap_or(message.buffer).to_vec();
+            report.undecoded.push(Undecoded { kind: message.message_type(), reason, bytes });
+        }
+    }
+}

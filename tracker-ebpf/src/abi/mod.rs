@@ -1,0 +1,63 @@
+//! Records, map slots and kernel offsets shared by the BPF programs and user space.
+//!
+//! All structures are `repr(C)` without implicit padding and without `bool`; sizes are asserted at compile time. Numbers
+//! are in the machine's byte order. Bytes past a stated length are whatever the ring held before: never read them.
+
+mod offsets;
+mod records;
+
+pub use offsets::{ABSENT, Offsets};
+pub use records::{
+    ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header,
+    LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, REQUEST_BYTES, RequestClosed, RequestOpened,
+    SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_NAME_BYTES, TableReplaced, UNSET_UID,
+};
+
+/// Version of everything in this module, the second field of every record.
+pub const ABI_VERSION: u16 = 1;
+
+/// Kinds of records, the first field of every record. 0 is none of them, so that zeroed memory is not a record.
+pub mod kind {
+    /// [`Fork`](super::Fork).
+    pub const FORK: u16 = 1;
+    /// [`ExecShort`](super::ExecShort) or [`ExecLong`](super::ExecLong).
+    pub const EXEC: u16 = 2;
+    /// [`Exit`](super::Exit).
+    pub const EXIT: u16 = 3;
+    /// [`RequestOpened`](super::RequestOpened).
+    pub const REQUEST_OPENED: u16 = 4;
+    /// [`RequestClosed`](super::RequestClosed).
+    pub const REQUEST_CLOSED: u16 = 5;
+    /// [`TableReplaced`](super::TableReplaced).
+    pub const TABLE_REPLACED: u16 = 6;
+}
+
+/// Slots of the per-CPU counter map: slot `kind` counts records of that kind that were lost, the others count attempts.
+///
+/// A lost record is one that should have been sent: the ring was full, or the map of calls under way was.
+pub mod slot {
+    /// Fork, exec and exit records this CPU tried to send, lost ones included.
+    pub const PROCESS_ATTEMPTS: u32 = 8;
+    /// All other records this CPU tried to send, lost ones included.
+    pub const REQUEST_ATTEMPTS: u32 = 9;
+    /// Number of slots.
+    pub const COUNT: u32 = 16;
+
+    /// The attempts slot a record kind is counted in.
+    pub const fn attempts(kind: u16) -> u32 {
+        match kind {
+            super::kind::FORK | super::kind::EXEC | super::kind::EXIT => PROCESS_ATTEMPTS,
+            _ => REQUEST_ATTEMPTS,
+        }
+    }
+}
+
+/// Names of the maps and of the frozen global, as the loader needs them.
+pub mod name {
+    /// The ring that carries every record.
+    pub const RECORDS: &str = "RECORDS";
+    /// The per-CPU counters, see [`slot`](super::slot).
+    pub const COUNTERS: &str = "COUNTERS";
+    /// The kernel offsets, [`Offsets`](super::Offsets).
+    pub const OFFSETS: &str = "OFFSETS";
+}

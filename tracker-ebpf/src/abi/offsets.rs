@@ -1,0 +1,86 @@
+//! Byte offsets of kernel structure members on the running kernel.
+
+/// Value of an [`Offsets`] field whose member this kernel does not have (or has as something else).
+pub const ABSENT: u32 = u32::MAX;
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $field:ident,)*) => {
+        /// Offsets of kernel structure members, resolved in user space and frozen before the programs are verified, so
+        /// that the verifier knows them as constants and removes what needs an absent one.
+        #[repr(C)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Offsets {
+            $($(#[$doc])* pub $field: u32,)*
+        }
+
+        impl Offsets {
+            /// Every offset absent.
+            pub const ABSENT: Self = Self { $($field: ABSENT,)* };
+        }
+
+        const _: () = assert!(size_of::<Offsets>() == 4 * [$(stringify!($field)),*].len());
+    };
+}
+
+offsets! {
+    /// `task_struct.group_leader`
+    task_group_leader,
+    /// `task_struct.real_parent`
+    task_real_parent,
+    /// `task_struct.tgid`
+    task_tgid,
+    /// `task_struct.pid`
+    task_pid,
+    /// `task_struct.start_boottime`
+    task_start_boottime,
+    /// `task_struct.comm`
+    task_comm,
+    /// `task_struct.loginuid`
+    task_loginuid,
+    /// `task_struct.nsproxy`
+    task_nsproxy,
+    /// `task_struct.mm`
+    task_mm,
+    /// `task_struct.files`
+    task_files,
+    /// `task_struct.signal`
+    task_signal,
+    /// `signal_struct.live`
+    signal_live,
+    /// `mm_struct.arg_start`
+    mm_arg_start,
+    /// `mm_struct.arg_end`
+    mm_arg_end,
+    /// `mm_struct.env_start`
+    mm_env_start,
+    /// `mm_struct.env_end`
+    mm_env_end,
+    /// `linux_binprm.filename`
+    binprm_filename,
+    /// `nsproxy.net_ns`
+    nsproxy_net_ns,
+    /// `net.ns.inum`
+    net_inum,
+    /// `files_struct.fdt`
+    files_fdt,
+    /// `fdtable.max_fds`
+    fdtable_max_fds,
+    /// `fdtable.fd`
+    fdtable_fd,
+    /// `file.private_data`
+    file_private_data,
+    /// `file.f_inode`
+    file_inode,
+    /// `inode.i_mode`
+    inode_mode,
+    /// `socket.sk`
+    socket_sk,
+    /// `sock.__sk_common.skc_family`
+    sock_family,
+    /// `sock.__sk_common.skc_net.net`
+    sock_net,
+    /// `sock.sk_protocol`
+    sock_protocol,
+    /// `netlink_sock.portid`
+    netlink_portid,
+}

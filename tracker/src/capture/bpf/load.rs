@@ -1,0 +1,154 @@
+//! Loading the object.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::{Ebpf, EbpfLoader};
+use tracker_ebpf::abi::{self, Offsets};
+
+use super::loss::Losses;
+use super::report::BpfReport;
+use super::ring::{Positions, page_bytes};
+use super::source::BpfSource;
+use super::{environment, programs};
+use crate::capture::{CaptureError, btf};
+
+/// The programs, built from `tracker-ebpf` by `cargo xtask build-ebpf`.
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tracker-ebpf/object/netdeed.bpf.o"));
+
+/// What the object is called in errors that are about all of it.
+const ALL: &str = "netdeed";
+
+/// How to load the programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BpfOptions {
+    /// Size of the ring, bytes; rounded up to a power of two of at least a page. A fork takes 0.5 KiB, a request 1.3 KiB,
+    /// an exec 2 KiB (6 KiB with a large environment).
+    pub ring_bytes: u32,
+    /// Where the kernel's type information is.
+    pub btf: PathBuf,
+}
+
+impl Default for BpfOptions {
+    /// 16 MiB, and the running kernel's own type information.
+    fn default() -> Self {
+        Self { ring_bytes: 16 << 20, btf: PathBuf::from(btf::VMLINUX) }
+    }
+}
+
+/// [`Offsets`] as aya wants a global to be.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Global(Offsets);
+
+// SAFETY: `repr(C)` of `u32` fields only, without padding.
+unsafe impl aya::Pod for Global {}
+
+/// Loads and attaches the programs: as many as this kernel and these privileges allow.
+///
+/// # Errors
+/// [`CaptureError::Unavailable`] when nothing can work (no permission to use BPF, no type information, not one program
+/// could be attached), with what to do about it; [`CaptureError::Bpf`] when the object or its maps are refused for
+/// another reason. A single program that does not run is no error: see the report.
+pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError> {
+    let (offsets, missing_offsets) = btf::resolve(&btf::read(&options.btf)?);
+    let ring_bytes = ring_bytes(options.ring_bytes);
+    raise_memlock_limit();
+    let global = Global(offsets);
+    let mut ebpf = EbpfLoader::new()
+        .override_global(abi::name::OFFSETS, &global, true)
+        .map_max_entries(abi::name::RECORDS, ring_bytes)
+        .load(OBJECT)
+        .map_err(|error| refused("load", error))?;
+    // The maps are opened before anything is attached, so that no record is made that nobody will read.
+    let ring =
+        RingBuf::try_from(map(&mut ebpf, abi::name::RECORDS)?).map_err(|error| refused("map the ring of", error))?;
+    let positions =
+        Positions::map(std::os::fd::AsFd::as_fd(&ring)).map_err(|error| refused("map the ring of", error))?;
+    let counters: PerCpuArray<MapData, u64> = PerCpuArray::try_from(map(&mut ebpf, abi::name::COUNTERS)?)
+        .map_err(|error| refused("open the counters of", error))?;
+    let programs = programs::attach_all(&mut ebpf, &offsets);
+    let report = BpfReport { programs, missing_offsets, ring_bytes };
+    if let Some(nothing) = nothing_attached(&report) {
+        return Err(nothing);
+    }
+    let source = BpfSource {
+        report: report.clone(),
+        programs: ebpf,
+        ring,
+        positions,
+        counters,
+        losses: Losses::new(),
+        returned: VecDeque::new(),
+    };
+    Ok((source, report))
+}
+
+fn map(ebpf: &mut Ebpf, name: &str) -> Result<Map, CaptureError> {
+    ebpf.take_map(name).ok_or_else(|| CaptureError::Bpf {
+        operation: "find a map of",
+        program: ALL.to_owned(),
+        source: format!("the object has no map `{name}`").into(),
+    })
+}
+
+/// The kernel takes only powers of two that are whole pages.
+fn ring_bytes(wanted: u32) -> u32 {
+    let page = u32::try_from(page_bytes()).unwrap_or(4096);
+    wanted.clamp(page, 1 << 30).next_power_of_two()
+}
+
+fn refused(operation: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> CaptureError {
+    match environment::remedy(&error) {
+        Some(remedy) => CaptureError::Unavailable {
+            what: format!(
+                "the kernel does not let this process {operation} BPF programs ({})",
+                environment::causes(&error)
+            ),
+            remedy,
+        },
+        None => CaptureError::Bpf { operation, program: ALL.to_owned(), source: Box::new(error) },
+    }
+}
+
+/// The error for the case that not one program runs.
+fn nothing_attached(report: &BpfReport) -> Option<CaptureError> {
+    use super::report::ProgramState::{Attached, Unavailable};
+    match &report.programs.first()?.state {
+        _ if report.programs.iter().any(super::ProgramReport::is_attached) => None,
+        Attached { .. } => None,
+        Unavailable { reason, remedy } => Some(CaptureError::Unavailable {
+            what: format!("no BPF program could be attached (the first: {reason})"),
+            remedy: remedy.clone().unwrap_or_else(|| "see the report of each program".to_owned()),
+        }),
+    }
+}
+
+/// Before 5.11 maps count against the memlock limit, whose default of 64 KiB is smaller than the ring. Best effort: where
+/// it matters and is refused, loading fails and says so.
+fn raise_memlock_limit() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ring_sizes_are_what_the_kernel_takes() {
+        assert_eq!(ring_bytes(0), 4096);
+        assert_eq!(ring_bytes(16 << 20), 16 << 20);
+        assert_eq!(ring_bytes((16 << 20) + 1), 32 << 20);
+        assert_eq!(ring_bytes(u32::MAX), 1 << 30);
+    }
+
+    #[test]
+    fn missing_type_information_says_what_to_do() {
+        let options = BpfOptions { btf: PathBuf::from("/nonexistent/vmlinux"), ..BpfOptions::default() };
+        let error = load(&options).expect_err("there is no such file");
+        assert!(error.to_string().ends_with("use a kernel built with CONFIG_DEBUG_INFO_BTF"), "{error}");
+    }
+}

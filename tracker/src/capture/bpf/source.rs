@@ -1,0 +1,125 @@
+//! Reading the ring.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use aya::Ebpf;
+use aya::maps::{MapData, PerCpuArray, RingBuf};
+use tracker_ebpf::abi::Header;
+
+use super::loss::Losses;
+use super::report::BpfReport;
+use super::ring::Positions;
+use crate::capture::{CaptureError, Raw, RawSource};
+
+/// How long to wait for a record another CPU is filling. Filling takes microseconds; longer means its CPU was taken away.
+const FILLING: Duration = Duration::from_millis(2);
+
+/// The running BPF programs and the ring of their records. Dropping it detaches them.
+pub struct BpfSource {
+    pub(super) report: BpfReport,
+    /// Keeps the programs attached.
+    pub(super) programs: Ebpf,
+    pub(super) ring: RingBuf<MapData>,
+    pub(super) positions: Positions,
+    pub(super) counters: PerCpuArray<MapData, u64>,
+    pub(super) losses: Losses,
+    /// Records taken from the ring that are still to be delivered, before all others.
+    pub(super) returned: VecDeque<Raw>,
+}
+
+impl std::fmt::Debug for BpfSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let programs = self.programs.programs().count();
+        f.debug_struct("BpfSource")
+            .field("programs", &programs)
+            .field("losses", &self.losses)
+            .field("returned", &self.returned.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl BpfSource {
+    /// What became of each program when they were loaded.
+    pub fn report(&self) -> &BpfReport {
+        &self.report
+    }
+
+    /// Gives records back to be delivered before all others, in this order.
+    pub(super) fn give_back(&mut self, records: Vec<Raw>) {
+        for record in records.into_iter().rev() {
+            self.returned.push_front(record);
+        }
+    }
+
+    /// Moves the next finished record to `out`, with the loss before it. Returns whether there was one.
+    fn take(&mut self, out: &mut Vec<Raw>) -> bool {
+        let Some(item) = self.ring.next() else { return false };
+        let record = item.to_vec();
+        drop(item);
+        if let Some((source, lost)) = numbered(&record).and_then(|(kind, cpu, at)| self.losses.read(kind, cpu, at)) {
+            out.push(Raw::Lost { source, lost: Some(lost) });
+        }
+        out.push(Raw::Bpf(record));
+        true
+    }
+
+    /// Reports what the counters say was lost since the last record.
+    fn settle(&mut self, out: &mut Vec<Raw>) -> Result<(), CaptureError> {
+        let mut slots = Vec::new();
+        for slot in 0..8 {
+            let values = self.counters.get(&slot, 0).map_err(|source| CaptureError::Bpf {
+                operation: "read the loss counters of",
+                program: "netdeed".to_owned(),
+                source: Box::new(source),
+            })?;
+            slots.push(values);
+        }
+        let cpus = slots.first().map_or(0, |values| values.len());
+        let counter =
+            |slot: u32, cpu: usize| slots.get(slot as usize).and_then(|values| values.get(cpu)).copied().unwrap_or(0);
+        let losses = self.losses.settle(cpus, counter);
+        out.extend(losses.into_iter().map(|(source, lost)| Raw::Lost { source, lost: Some(lost) }));
+        Ok(())
+    }
+}
+
+/// Kind, CPU and number of a record, for the account of losses.
+fn numbered(record: &[u8]) -> Option<(u16, u32, u64)> {
+    use std::mem::offset_of;
+    let kind = record.get(offset_of!(Header, kind)..)?.first_chunk::<2>()?;
+    let cpu = record.get(offset_of!(Header, cpu)..)?.first_chunk::<4>()?;
+    let sequence = record.get(offset_of!(Header, sequence)..)?.first_chunk::<8>()?;
+    Some((u16::from_ne_bytes(*kind), u32::from_ne_bytes(*cpu), u64::from_ne_bytes(*sequence)))
+}
+
+impl RawSource for BpfSource {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+
+    fn drain(&mut self, out: &mut Vec<Raw>, budget: usize) -> Result<bool, CaptureError> {
+        let end = out.len().saturating_add(budget.max(1));
+        while out.len() < end {
+            match self.returned.pop_front() {
+                Some(record) => out.push(record),
+                None => break,
+            }
+        }
+        let mut deadline = None;
+        while out.len() < end {
+            if self.take(out) {
+                deadline = None;
+            } else if !self.positions.is_pending() {
+                self.settle(out)?;
+                return Ok(false);
+            } else if Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + FILLING) {
+                return Ok(true);
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,75 @@
+//! Which members the BPF programs read, and of which size they take them to be.
+
+use tracker_ebpf::abi::Offsets;
+
+use super::types::{Btf, MemberError};
+
+/// An offset that could not be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingOffset {
+    /// `structure.member`.
+    pub member: String,
+    /// Why.
+    pub reason: MemberError,
+}
+
+/// Resolves every offset the programs need. One that is missing stays [`tracker_ebpf::abi::ABSENT`].
+pub fn resolve(btf: &Btf) -> (Offsets, Vec<MissingOffset>) {
+    let mut missing = Vec::new();
+    let mut find = |structure: &str, member: &str, bytes: u32| match btf.sized_member(structure, member, bytes) {
+        Ok(found) => found.offset,
+        Err(reason) => {
+            missing.push(MissingOffset { member: format!("{structure}.{member}"), reason });
+            tracker_ebpf::abi::ABSENT
+        }
+    };
+    // Sizes: pointers and `unsigned long` 8, `pid_t`, `kuid_t`, `atomic_t` and `unsigned int` 4.
+    let offsets = Offsets {
+        task_group_leader: find("task_struct", "group_leader", 8),
+        task_real_parent: find("task_struct", "real_parent", 8),
+        task_tgid: find("task_struct", "tgid", 4),
+        task_pid: find("task_struct", "pid", 4),
+        task_start_boottime: find("task_struct", "start_boottime", 8),
+        task_comm: find("task_struct", "comm", 16),
+        task_loginuid: find("task_struct", "loginuid", 4),
+        task_nsproxy: find("task_struct", "nsproxy", 8),
+        task_mm: find("task_struct", "mm", 8),
+        task_files: find("task_struct", "files", 8),
+        task_signal: find("task_struct", "signal", 8),
+        signal_live: find("signal_struct", "live", 4),
+        mm_arg_start: find("mm_struct", "arg_start", 8),
+        mm_arg_end: find("mm_struct", "arg_end", 8),
+        mm_env_start: find("mm_struct", "env_start", 8),
+        mm_env_end: find("mm_struct", "env_end", 8),
+        binprm_filename: find("linux_binprm", "filename", 8),
+        nsproxy_net_ns: find("nsproxy", "net_ns", 8),
+        net_inum: find("net", "ns.inum", 4),
+        files_fdt: find("files_struct", "fdt", 8),
+        fdtable_max_fds: find("fdtable", "max_fds", 4),
+        fdtable_fd: find("fdtable", "fd", 8),
+        file_private_data: find("file", "private_data", 8),
+        file_inode: find("file", "f_inode", 8),
+        inode_mode: find("inode", "i_mode", 2),
+        socket_sk: find("socket", "sk", 8),
+        sock_family: find("sock", "__sk_common.skc_family", 2),
+        sock_net: find("sock", "__sk_common.skc_net.net", 8),
+        sock_protocol: find("sock", "sk_protocol", 2),
+        netlink_portid: find("netlink_sock", "portid", 4),
+    };
+    (offsets, missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_type_information_leaves_every_offset_absent() {
+        let mut header = vec![0x9f, 0xeb, 1, 0];
+        header.extend([24_u32, 0, 0, 0, 0].iter().flat_map(|word| word.to_ne_bytes()));
+        let (offsets, missing) = resolve(&Btf::parse(header).expect("a header alone is complete"));
+        assert_eq!(offsets, Offsets::ABSENT);
+        assert_eq!(missing.len(), size_of::<Offsets>() / 4);
+        assert!(missing.iter().all(|one| matches!(one.reason, MemberError::NoStructure { .. })));
+    }
+}

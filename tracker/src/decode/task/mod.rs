@@ -1,0 +1,240 @@
+//! BPF records to observations.
+//!
+//! Total: any bytes give an observation or an error that says what is wrong. Counts and lengths a record states are
+//! never trusted beyond the bytes that are there.
+
+mod reader;
+
+use std::mem::{offset_of, size_of};
+
+use tracker_ebpf::abi::{
+    ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, Exit, Fork, Header, LENGTH_IS_LOWER_BOUND,
+    REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced, UNSET_UID, kind,
+};
+
+use crate::decode::request;
+use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
+use crate::model::observation::{AncestorRef, Observation, Request, TaskRef};
+use crate::model::process::ProcessKey;
+use crate::model::time::BootTime;
+
+use reader::Reader;
+
+/// Why a record has no observation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The record ends before a field.
+    #[error("{record} record of {found} bytes, expected at least {expected}")]
+    Short {
+        /// What record.
+        record: &'static str,
+        /// Bytes it has.
+        found: usize,
+        /// Bytes it needs.
+        expected: usize,
+    },
+    /// The record was made by programs of another version.
+    #[error("record of version {found}, expected {}", tracker_ebpf::abi::ABI_VERSION)]
+    Version {
+        /// Its version.
+        found: u16,
+    },
+    /// There is no such kind of record.
+    #[error("record of unknown kind {found}")]
+    Kind {
+        /// Its kind.
+        found: u16,
+    },
+    /// A table was replaced by an option that is none of the known ones.
+    #[error("table replaced by unknown option {option} at level {level}")]
+    Option {
+        /// Protocol level.
+        level: u32,
+        /// Option.
+        option: u32,
+    },
+    /// A table was replaced whose name could not be read.
+    #[error("table replaced without a readable name")]
+    Unnamed,
+}
+
+/// Decodes one record of the ring.
+///
+/// # Errors
+/// [`DecodeError`] when the bytes are no record of this version.
+pub fn decode(record: &[u8]) -> Result<Observation, DecodeError> {
+    let head = Reader::new("BPF", record, size_of::<Header>())?;
+    let version = head.u16(offset_of!(Header, abi));
+    if version != tracker_ebpf::abi::ABI_VERSION {
+        return Err(DecodeError::Version { found: version });
+    }
+    match head.u16(offset_of!(Header, kind)) {
+        kind::FORK => fork(Reader::new("fork", record, size_of::<Fork>())?),
+        kind::EXEC => exec(Reader::new("exec", record, size_of::<ExecHead>())?),
+        kind::EXIT => Ok(exit(Reader::new("exit", record, size_of::<Exit>())?)),
+        kind::REQUEST_OPENED => Ok(opened(Reader::new("request", record, size_of::<RequestOpened>())?)),
+        kind::REQUEST_CLOSED => Ok(closed(Reader::new("request end", record, size_of::<RequestClosed>())?)),
+        kind::TABLE_REPLACED => replaced(Reader::new("table", record, size_of::<TableReplaced>())?),
+        found => Err(DecodeError::Kind { found }),
+    }
+}
+
+/// When the record was made.
+fn time(record: Reader<'_>) -> BootTime {
+    BootTime(record.u64(offset_of!(Header, time)))
+}
+
+fn process(record: Reader<'_>) -> ProcessKey {
+    ProcessKey {
+        tgid: Tgid(record.u32(offset_of!(Header, tgid))),
+        start: BootTime(record.u64(offset_of!(Header, start))),
+    }
+}
+
+/// The task, with the ancestors found at `ancestry`.
+fn task(record: Reader<'_>, ancestry: usize) -> TaskRef {
+    let login_uid = record.u32(offset_of!(Header, login_uid));
+    let count = record.u32(ancestry + offset_of!(Ancestry, count)).min(ANCESTORS as u32) as usize;
+    TaskRef {
+        process: process(record),
+        tid: Tid(record.u32(offset_of!(Header, tid))),
+        comm: record.text(offset_of!(Header, comm), COMM_BYTES),
+        uid: record.u32(offset_of!(Header, uid)),
+        login_uid: (login_uid != UNSET_UID).then_some(login_uid),
+        netns: NetnsId(record.u32(offset_of!(Header, netns))),
+        cgroup_id: record.u64(offset_of!(Header, cgroup_id)),
+        ancestors: (0..count)
+            .map(|index| ancestor(record, ancestry + offset_of!(Ancestry, entries) + index * size_of::<Ancestor>()))
+            .collect(),
+    }
+}
+
+fn ancestor(record: Reader<'_>, at: usize) -> AncestorRef {
+    AncestorRef {
+        process: ProcessKey {
+            tgid: Tgid(record.u32(at + offset_of!(Ancestor, tgid))),
+            start: BootTime(record.u64(at + offset_of!(Ancestor, start))),
+        },
+        comm: record.text(at + offset_of!(Ancestor, comm), COMM_BYTES),
+    }
+}
+
+fn fork(record: Reader<'_>) -> Result<Observation, DecodeError> {
+    Ok(Observation::Fork {
+        time: time(record),
+        parent: task(record, offset_of!(Fork, ancestry)),
+        child: ProcessKey {
+            tgid: Tgid(record.u32(offset_of!(Fork, child_tgid))),
+            start: BootTime(record.u64(offset_of!(Fork, child_start))),
+        },
+    })
+}
+
+fn exec(record: Reader<'_>) -> Result<Observation, DecodeError> {
+    let length = |at| record.u32(at) as usize;
+    let capacity = length(offset_of!(ExecHead, argv_capacity));
+    let argv_bytes = length(offset_of!(ExecHead, argv_bytes)).min(capacity);
+    let env_start = size_of::<ExecHead>().saturating_add(capacity);
+    let argv = record.area("exec", size_of::<ExecHead>(), argv_bytes)?;
+    let env = record.area("exec", env_start, length(offset_of!(ExecHead, env_bytes)))?;
+    let exe_bytes = length(offset_of!(ExecHead, exe_bytes)).min(EXE_BYTES);
+    let exe = record.area("exec", offset_of!(ExecHead, exe), exe_bytes)?;
+    Ok(Observation::Exec {
+        time: time(record),
+        task: task(record, offset_of!(ExecHead, ancestry)),
+        exe: (!exe.is_empty()).then(|| lossy(exe)),
+        argv: arguments(argv),
+        argv_truncated: length(offset_of!(ExecHead, argv_total)) > argv_bytes,
+        cni_env: cni_variables(env),
+    })
+}
+
+/// Splits an argument area. Every argument ends with NUL, so that the last one may be empty; what has no NUL was cut.
+fn arguments(area: &[u8]) -> Vec<String> {
+    area.strip_suffix(&[0]).map_or_else(
+        || if area.is_empty() { Vec::new() } else { area.split(|byte| *byte == 0).map(lossy).collect() },
+        |whole| whole.split(|byte| *byte == 0).map(lossy).collect(),
+    )
+}
+
+/// The `CNI_*` variables of an environment area; one that was cut is left out, since half a value names something else.
+fn cni_variables(area: &[u8]) -> Vec<(String, String)> {
+    area.split_inclusive(|byte| *byte == 0)
+        .filter_map(|variable| variable.strip_suffix(&[0]))
+        .filter(|variable| variable.starts_with(b"CNI_"))
+        .filter_map(|variable| {
+            let equals = variable.iter().position(|byte| *byte == b'=')?;
+            Some((lossy(variable.get(..equals)?), lossy(variable.get(equals + 1..)?)))
+        })
+        .collect()
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn exit(record: Reader<'_>) -> Observation {
+    Observation::Exit { time: time(record), process: process(record) }
+}
+
+fn opened(record: Reader<'_>) -> Observation {
+    let protocol = record.u32(offset_of!(RequestOpened, protocol));
+    let length = record.u64(offset_of!(RequestOpened, total_bytes));
+    let captured = (record.u32(offset_of!(RequestOpened, data_bytes)) as usize).min(REQUEST_BYTES);
+    let data = record.bytes(offset_of!(RequestOpened, data), captured);
+    let (messages, is_cut) = request::messages(protocol, data, length);
+    let is_longer = record.u32(offset_of!(RequestOpened, flags)) & LENGTH_IS_LOWER_BOUND != 0;
+    Observation::RequestOpened(Request {
+        time: time(record),
+        task: task(record, offset_of!(RequestOpened, ancestry)),
+        protocol,
+        netns: NetnsId(record.u32(offset_of!(RequestOpened, netns))),
+        portid: Portid(record.u32(offset_of!(RequestOpened, portid))),
+        length,
+        messages,
+        is_truncated: is_cut || is_longer,
+    })
+}
+
+fn closed(record: Reader<'_>) -> Observation {
+    Observation::RequestClosed {
+        time: time(record),
+        tid: Tid(record.u32(offset_of!(Header, tid))),
+        portid: Portid(record.u32(offset_of!(RequestClosed, portid))),
+        result: record.u64(offset_of!(RequestClosed, result)).cast_signed(),
+    }
+}
+
+fn replaced(record: Reader<'_>) -> Result<Observation, DecodeError> {
+    let level = record.u32(offset_of!(TableReplaced, level));
+    let option = record.u32(offset_of!(TableReplaced, option));
+    let family = family(level, option).ok_or(DecodeError::Option { level, option })?;
+    let table = record.text(offset_of!(TableReplaced, table), TABLE_NAME_BYTES);
+    if table.is_empty() {
+        return Err(DecodeError::Unnamed);
+    }
+    Ok(Observation::TableReplaced {
+        time: time(record),
+        task: task(record, offset_of!(TableReplaced, ancestry)),
+        netns: NetnsId(record.u32(offset_of!(TableReplaced, netns))),
+        family,
+        table,
+        result: record.u64(offset_of!(TableReplaced, result)).cast_signed(),
+    })
+}
+
+/// The family of a legacy table from the level and option that replaced it. All but IPv6 use `SOL_IP` (0), each with its
+/// own option: `IPT_SO_SET_REPLACE` 64, `ARPT_SO_SET_REPLACE` 96, `EBT_SO_SET_ENTRIES` 128.
+fn family(level: u32, option: u32) -> Option<&'static str> {
+    match (level, option) {
+        (0, 64) => Some("ip"),
+        (41, 64) => Some("ip6"),
+        (0, 96) => Some("arp"),
+        (0, 128) => Some("eb"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

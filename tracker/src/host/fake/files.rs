@@ -1,0 +1,56 @@
+//! Files in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::path::{AbsPath, Inode, PathKind, PathSnapshot};
+use crate::model::subject::{Snapshot, Subject};
+use crate::model::time::WallTime;
+
+/// A filesystem with the unlink and rmdir rules that matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FakeFiles {
+    entries: BTreeMap<AbsPath, PathSnapshot>,
+    /// Mount points.
+    pub mounts: BTreeSet<AbsPath>,
+    last_inode: u64,
+}
+
+impl FakeFiles {
+    /// Makes a path; parents are not asked for. A new inode each time, as after unlink and create.
+    pub fn create(&mut self, path: &AbsPath, kind: PathKind, size: u64) -> (Subject, Snapshot) {
+        self.last_inode += 1;
+        let born = WallTime(i64::try_from(self.last_inode).unwrap_or(i64::MAX));
+        let inode = Inode { dev: 1, ino: self.last_inode, born: Some(born) };
+        let modified = (kind != PathKind::Dir).then_some(born);
+        let snapshot = PathSnapshot { kind, inode, mode: 0o755, uid: 0, gid: 0, size, modified };
+        self.entries.insert(path.clone(), snapshot.clone());
+        (Subject::Path(path.clone()), Snapshot::Path(snapshot))
+    }
+
+    /// What is at a path.
+    pub fn get(&self, path: &AbsPath) -> Option<&PathSnapshot> {
+        self.entries.get(path)
+    }
+
+    /// Every path with what is there.
+    pub fn entries(&self) -> &BTreeMap<AbsPath, PathSnapshot> {
+        &self.entries
+    }
+
+    /// The paths directly in a directory.
+    pub fn children(&self, directory: &AbsPath) -> BTreeSet<AbsPath> {
+        let parent = Some(directory.as_path());
+        self.entries.keys().filter(|path| path.as_path().parent() == parent).cloned().collect()
+    }
+
+    /// Unlinks a file or removes an empty directory.
+    pub(super) fn remove(&mut self, path: &AbsPath) -> Result<(), i32> {
+        if self.mounts.contains(path) {
+            return Err(libc::EBUSY);
+        }
+        if !self.children(path).is_empty() {
+            return Err(libc::ENOTEMPTY);
+        }
+        self.entries.remove(path).map(|_| ()).ok_or(libc::ENOENT)
+    }
+}

@@ -1,0 +1,136 @@
+//! A node in memory that behaves like a kernel: handles, reference checks, all-or-nothing commits, compare-and-set on
+//! the generation, cascades of link deletions, directories that must be empty.
+//!
+//! For tests, and for trying a plan without touching anything.
+
+mod files;
+mod net;
+mod ruleset;
+
+use std::io;
+
+use super::{Host, HostError, NftBatch, Removal};
+use crate::model::ids::Ifindex;
+use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use crate::model::path::{AbsPath, PathKind, PathSnapshot};
+use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use crate::model::subject::{Snapshot, Subject, describe};
+use crate::rollback::live::LiveState;
+
+pub use files::FakeFiles;
+pub use net::FakeNet;
+pub use ruleset::FakeRuleset;
+
+/// Something done by somebody else at a moment a test chooses.
+pub type Interference = Box<dyn FnOnce(&mut FakeRuleset) + Send>;
+
+/// A node in memory.
+#[derive(Default)]
+pub struct FakeHost {
+    /// Its nf_tables ruleset.
+    pub ruleset: FakeRuleset,
+    /// Its links, addresses, routes and ip rules.
+    pub net: FakeNet,
+    /// Its files.
+    pub files: FakeFiles,
+    interference: Vec<Interference>,
+}
+
+impl FakeHost {
+    /// A node with nothing on it; its generation is 1.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets somebody else act right before the next commit; several are taken one per commit, last first.
+    pub fn interfere(&mut self, act: impl FnOnce(&mut FakeRuleset) + Send + 'static) {
+        self.interference.push(Box::new(act));
+    }
+
+    fn remove_rt(&mut self, subject: &Subject, expected: &Snapshot) -> Result<Removal, HostError> {
+        let Some(found) = self.net.get(subject) else { return Ok(Removal::AlreadyGone) };
+        if found.digest() != expected.digest() {
+            return Err(HostError::Drifted {
+                object: describe(subject, found),
+                expected: expected.digest().to_string(),
+                found: found.digest().to_string(),
+            });
+        }
+        let object = describe(subject, found);
+        self.net.delete(subject).map_err(|source| HostError::Io { operation: "delete", object, source })?;
+        Ok(Removal::Removed)
+    }
+}
+
+impl Host for FakeHost {
+    fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError> {
+        let mut live = LiveState {
+            generation: self.ruleset.generation(),
+            nft: self.ruleset.dump(),
+            rt: self.net.dump(),
+            mounts: self.files.mounts.clone(),
+            ..LiveState::default()
+        };
+        for path in paths {
+            let found = self.files.get(path).cloned();
+            if matches!(found, Some(PathSnapshot { kind: PathKind::Dir, .. })) {
+                live.children.insert(path.clone(), self.files.children(path));
+            }
+            live.paths.insert(path.clone(), found);
+        }
+        Ok(live)
+    }
+
+    fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
+        if let Some(act) = self.interference.pop() {
+            act(&mut self.ruleset);
+        }
+        if batch.generation() != self.ruleset.generation() {
+            return Err(HostError::GenerationConflict { planned: batch.generation().0 });
+        }
+        let mut next = self.ruleset.clone();
+        for deletion in batch.deletions() {
+            next.delete(deletion).map_err(|code| HostError::Io {
+                operation: "delete",
+                object: format!("`{deletion}`"),
+                source: io::Error::from_raw_os_error(code),
+            })?;
+        }
+        next.commit();
+        self.ruleset = next;
+        Ok(())
+    }
+
+    fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {
+        self.remove_rt(&Subject::Link(link), &Snapshot::Link(expected.clone()))
+    }
+
+    fn delete_address(&mut self, address: &AddressSubject, expected: &AddressSnapshot) -> Result<Removal, HostError> {
+        self.remove_rt(&Subject::Address(address.clone()), &Snapshot::Address(expected.clone()))
+    }
+
+    fn delete_route(&mut self, route: &RouteSubject, expected: &RouteSnapshot) -> Result<Removal, HostError> {
+        self.remove_rt(&Subject::Route(route.clone()), &Snapshot::Route(expected.clone()))
+    }
+
+    fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError> {
+        self.remove_rt(&Subject::IpRule(rule.clone()), &Snapshot::IpRule(expected.clone()))
+    }
+
+    fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
+        let Some(found) = self.files.get(path) else { return Ok(Removal::AlreadyGone) };
+        if found.digest() != expected.digest() {
+            return Err(HostError::Drifted {
+                object: format!("`{path}`"),
+                expected: expected.digest().to_string(),
+                found: found.digest().to_string(),
+            });
+        }
+        self.files.remove(path).map_err(|code| HostError::Io {
+            operation: "remove",
+            object: format!("`{path}`"),
+            source: io::Error::from_raw_os_error(code),
+        })?;
+        Ok(Removal::Removed)
+    }
+}

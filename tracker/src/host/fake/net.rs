@@ -1,0 +1,110 @@
+//! Links, addresses, routes and ip rules in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use crate::model::ids::Ifindex;
+use crate::model::link::LinkSnapshot;
+use crate::model::subject::{Snapshot, Subject};
+
+/// A network namespace's rtnetlink objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FakeNet {
+    objects: BTreeMap<Subject, Snapshot>,
+}
+
+impl FakeNet {
+    /// Adds an object; what it names must be there.
+    ///
+    /// # Errors
+    /// `EEXIST`, or `ENODEV` when its link is missing.
+    pub fn add(&mut self, subject: Subject, snapshot: Snapshot) -> io::Result<(Subject, Snapshot)> {
+        let link = match &subject {
+            Subject::Address(address) => Some(address.ifindex),
+            Subject::Route(route) => route.oif,
+            _ => None,
+        };
+        if link.is_some_and(|link| !self.objects.contains_key(&Subject::Link(link))) {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
+        if self.objects.contains_key(&subject) {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        self.objects.insert(subject.clone(), snapshot.clone());
+        Ok((subject, snapshot))
+    }
+
+    /// An object.
+    pub fn get(&self, subject: &Subject) -> Option<&Snapshot> {
+        self.objects.get(subject)
+    }
+
+    /// Everything, links first.
+    pub fn dump(&self) -> Vec<(Subject, Snapshot)> {
+        self.objects.iter().map(|(subject, snapshot)| (subject.clone(), snapshot.clone())).collect()
+    }
+
+    /// Deletes an object and what the kernel deletes with it.
+    pub(super) fn delete(&mut self, subject: &Subject) -> io::Result<()> {
+        match subject {
+            Subject::Link(ifindex) => self.delete_link(*ifindex),
+            Subject::Address(address) => {
+                self.objects.remove(subject);
+                let last = !self
+                    .objects
+                    .keys()
+                    .any(|other| matches!(other, Subject::Address(it) if it.ifindex == address.ifindex));
+                self.objects.retain(|other, content| match (other, content) {
+                    (Subject::Route(route), Snapshot::Route(content)) => {
+                        route.oif != Some(address.ifindex)
+                            || !(last || content.is_kernel_made() && route.destination == Some(address.address))
+                    }
+                    _ => true,
+                });
+                Ok(())
+            }
+            subject => {
+                self.objects.remove(subject);
+                Ok(())
+            }
+        }
+    }
+
+    fn link(&self, ifindex: Ifindex) -> Option<&LinkSnapshot> {
+        match self.objects.get(&Subject::Link(ifindex)) {
+            Some(Snapshot::Link(link)) => Some(link),
+            _ => None,
+        }
+    }
+
+    fn delete_link(&mut self, ifindex: Ifindex) -> io::Result<()> {
+        if self.link(ifindex).is_some_and(|link| link.kind.is_none()) {
+            return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+        }
+        let mut doomed = BTreeSet::from([ifindex]);
+        let mut queue = vec![ifindex];
+        while let Some(ifindex) = queue.pop() {
+            let peer =
+                self.link(ifindex).filter(|link| link.kind.as_deref() == Some("veth")).and_then(|link| link.lower);
+            let uppers = self.objects.iter().filter_map(|(subject, content)| match (subject, content) {
+                (Subject::Link(upper), Snapshot::Link(link)) if link.lower == Some(ifindex) => Some(*upper),
+                _ => None,
+            });
+            let more: Vec<Ifindex> = uppers.chain(peer).filter(|link| !doomed.contains(link)).collect();
+            doomed.extend(&more);
+            queue.extend(more);
+        }
+        self.objects.retain(|subject, _| match subject {
+            Subject::Link(link) => !doomed.contains(link),
+            Subject::Address(address) => !doomed.contains(&address.ifindex),
+            Subject::Route(route) => route.oif.is_none_or(|oif| !doomed.contains(&oif)),
+            _ => true,
+        });
+        for content in self.objects.values_mut() {
+            if let Snapshot::Link(link) = content {
+                link.controller = link.controller.filter(|controller| !doomed.contains(controller));
+            }
+        }
+        Ok(())
+    }
+}

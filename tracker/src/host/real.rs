@@ -1,0 +1,102 @@
+//! The host this process runs on: the calling thread's network namespace and the process's filesystems.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::{Host, HostError, NftBatch, Removal, files, nft, rtnetlink};
+use crate::capture::mounts::MountTable;
+use crate::capture::{self, CaptureError};
+use crate::model::ids::Ifindex;
+use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use crate::model::path::{AbsPath, PathKind, PathSnapshot};
+use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use crate::model::subject::Subject;
+use crate::rollback::live::LiveState;
+
+/// Acts on this machine. Holds nothing: each call opens its own sockets, in the calling thread's network namespace.
+///
+/// Every call blocks, and those on links, addresses, routes and ip rules panic on a thread that runs asynchronous tasks: call
+/// from a thread of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealHost;
+
+impl Host for RealHost {
+    fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError> {
+        let dump = capture::nfnetlink::dump().map_err(unread("the nftables ruleset"))?;
+        if let Some(message) = dump.undecoded.first() {
+            // an object nobody can see might refer to what is to go
+            let source = io::Error::new(io::ErrorKind::InvalidData, message.reason.to_string());
+            return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
+        }
+        let rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
+        let mut live = LiveState { generation: dump.generation, nft: dump.objects, rt, ..LiveState::default() };
+        if !paths.is_empty() {
+            let mounts = capture::mounts::mounts().map_err(unread("the mount table"))?;
+            live.mounts = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
+            read_paths(&MountTable::new(mounts), paths, &mut live)?;
+        }
+        Ok(live)
+    }
+
+    fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
+        nft::commit(batch)
+    }
+
+    fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {
+        rtnetlink::delete_link(&Subject::Link(link), expected)
+    }
+
+    fn delete_address(&mut self, address: &AddressSubject, expected: &AddressSnapshot) -> Result<Removal, HostError> {
+        rtnetlink::delete_address(address, expected)
+    }
+
+    fn delete_route(&mut self, route: &RouteSubject, expected: &RouteSnapshot) -> Result<Removal, HostError> {
+        rtnetlink::delete_route(route, expected)
+    }
+
+    fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError> {
+        rtnetlink::delete_ip_rule(rule, expected)
+    }
+
+    fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
+        files::remove(path, expected)
+    }
+}
+
+fn unread(object: &'static str) -> impl Fn(CaptureError) -> HostError {
+    move |error| HostError::Io { operation: "read", object: object.to_owned(), source: io::Error::other(error) }
+}
+
+/// Reads paths into `live`. One that cannot be looked at (its mount may hang) is left out: the planner refuses it.
+fn read_paths(mounts: &MountTable, paths: &[AbsPath], live: &mut LiveState) -> Result<(), HostError> {
+    for path in paths {
+        let snapshot = match capture::scan::snapshot_in(mounts, path) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                tracing::warn!(%path, error = %error, "path is not read");
+                continue;
+            }
+        };
+        if let Some(PathSnapshot { kind: PathKind::Dir, .. }) = snapshot {
+            live.children.extend(names_in(path)?.map(|names| (path.clone(), names)));
+        }
+        live.paths.insert(path.clone(), snapshot);
+    }
+    Ok(())
+}
+
+/// The paths of a directory's entries; `None` when it vanished meanwhile.
+fn names_in(directory: &AbsPath) -> Result<Option<BTreeSet<AbsPath>>, HostError> {
+    let failed = |source| HostError::Io { operation: "read directory", object: format!("`{directory}`"), source };
+    let entries = match std::fs::read_dir(directory.as_path()) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        names.extend(AbsPath::new(&entry.path()));
+    }
+    Ok(Some(names))
+}

@@ -1,0 +1,9 @@
+//! Tests of the store over both backends.
+
+mod append;
+mod crash;
+mod model;
+mod property;
+mod rate;
+mod retain;
+mod scope;

@@ -1,0 +1,121 @@
+//! The check: what the plan rests on is read again right before execution.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::live::LiveState;
+use super::plan::Plan;
+use super::relations::Relations;
+use super::step::{Action, Step};
+use crate::model::digest::Digest;
+use crate::model::ids::Generation;
+use crate::model::path::{AbsPath, PathSnapshot};
+use crate::model::subject::{Snapshot, Subject, describe};
+
+/// The part of the live state that a plan's steps rest on: the ruleset's generation, everything attached to a link that
+/// is touched, everything in and mounted below a directory that is removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Preconditions {
+    generation: Option<Generation>,
+    rt: BTreeMap<Subject, (Digest, String)>,
+    paths: BTreeMap<AbsPath, Option<PathSnapshot>>,
+    children: BTreeMap<AbsPath, BTreeSet<AbsPath>>,
+    mounts: BTreeSet<AbsPath>,
+}
+
+impl Preconditions {
+    /// Picks out of a live state what `steps` rest on.
+    pub(super) fn of(steps: &[Step], live: &LiveState) -> Self {
+        let mut it = Self::default();
+        let relations = Relations::new(&live.rt);
+        let current: BTreeMap<&Subject, &Snapshot> = live.rt.iter().map(|(subject, now)| (subject, now)).collect();
+        let mut touched = BTreeSet::new();
+        for step in steps {
+            match (step.action(), step.subject()) {
+                (Action::DeleteLink, Subject::Link(link)) => {
+                    touched.extend(relations.attached(*link).into_iter().map(|(subject, _)| subject));
+                }
+                (Action::DeleteAddress, Subject::Address(address)) => {
+                    touched.extend(relations.addresses(address.ifindex).map(|(subject, _)| subject));
+                    touched.extend(relations.routes(address.ifindex).map(|(subject, _)| subject));
+                }
+                (_, Subject::Path(path)) => {
+                    it.paths.insert(path.clone(), live.paths.get(path).cloned().flatten());
+                    it.children.extend(live.children.get(path).map(|names| (path.clone(), names.clone())));
+                    it.mounts.extend(live.mounts.iter().filter(|mount| mount.is_within(path)).cloned());
+                }
+                (_, Subject::Nft(_)) => it.generation = Some(live.generation),
+                _ => {}
+            }
+            touched.extend((!step.action().is_nft()).then_some(step.subject()));
+        }
+        for subject in touched {
+            if let Some(now) = current.get(subject) {
+                it.rt.insert(subject.clone(), (now.digest(), describe(subject, now)));
+            }
+        }
+        it
+    }
+
+    fn first_difference(&self, now: &Self) -> Option<String> {
+        let Self { generation, rt, paths, children, mounts } = self;
+        if let (Some(planned), Some(now)) = (generation, now.generation)
+            && *planned != now
+        {
+            return Some(format!("the nftables ruleset went from generation {planned} to {now}"));
+        }
+        let keys: BTreeSet<&Subject> = rt.keys().chain(now.rt.keys()).collect();
+        let differs = keys.into_iter().find_map(|subject| match (rt.get(subject), now.rt.get(subject)) {
+            (Some((_, what)), None) => Some(format!("`{what}` is gone")),
+            (None, Some((_, what))) => Some(format!("`{what}` appeared")),
+            (Some((was, what)), Some((is, _))) if was != is => Some(format!("`{what}` changed")),
+            _ => None,
+        });
+        differs
+            .or_else(|| paths.iter().find(|(path, was)| now.paths.get(path) != Some(was)).map(changed))
+            .or_else(|| children.iter().find(|(path, was)| now.children.get(path) != Some(was)).map(changed))
+            .or_else(|| now.mounts.difference(mounts).next().map(|mount| format!("`{mount}` was mounted")))
+    }
+}
+
+fn changed<T>((path, _): (&AbsPath, T)) -> String {
+    format!("`{path}` changed")
+}
+
+/// The plan no longer fits what is there; nothing was changed. Plan again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} since the plan was made")]
+pub struct PlanChanged {
+    /// The first difference found.
+    pub what: String,
+}
+
+/// A plan whose preconditions were read again and hold. Only [`check`] makes one, only the executor takes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a checked plan does nothing until it is executed"]
+pub struct CheckedPlan(Plan);
+
+impl CheckedPlan {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.0
+    }
+
+    pub(super) fn into_plan(self) -> Plan {
+        self.0
+    }
+}
+
+/// Compares what the plan rests on with a fresh reading of the live state.
+///
+/// Between the check and a step there remains a moment. For nf_tables the kernel closes it (the batch carries the
+/// generation), for everything else the host compares the one object again right before it removes it.
+///
+/// # Errors
+/// [`PlanChanged`] with the first difference.
+pub fn check(plan: Plan, fresh: &LiveState) -> Result<CheckedPlan, PlanChanged> {
+    let now = Preconditions::of(&plan.steps, fresh);
+    match plan.preconditions.first_difference(&now) {
+        Some(what) => Err(PlanChanged { what }),
+        None => Ok(CheckedPlan(plan)),
+    }
+}

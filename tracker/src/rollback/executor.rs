@@ -1,0 +1,156 @@
+//! The executor: does each step of a checked plan, decides nothing.
+
+use crate::host::{Host, HostError, NftBatch, NftDelete, Removal};
+use crate::model::nft::{NftItem, NftSnapshot};
+use crate::model::operation::{OperationState, StepOutcome};
+use crate::model::subject::{Snapshot, Subject};
+
+use super::check::CheckedPlan;
+use super::step::{Action, Step};
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecutionState {
+    /// Every step was done.
+    Done,
+    /// A step failed; the outcomes say which were done.
+    Failed {
+        /// The first failure.
+        error: String,
+    },
+    /// Somebody committed a ruleset in between; nothing was changed. Plan again.
+    GenerationConflict,
+}
+
+/// What became of a checked plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "an execution may have failed half-way; its outcomes belong in the journal"]
+pub struct Execution {
+    /// What became of each step, in order; empty after a conflict.
+    pub outcomes: Vec<StepOutcome>,
+    /// How it ended.
+    pub state: ExecutionState,
+}
+
+impl Execution {
+    /// The state an operation is recorded with.
+    pub fn operation_state(&self) -> OperationState {
+        match &self.state {
+            ExecutionState::Done => OperationState::Done,
+            ExecutionState::Failed { error } => OperationState::Failed { error: error.clone() },
+            ExecutionState::GenerationConflict => {
+                OperationState::Failed { error: "the nftables ruleset kept changing; nothing was removed".to_owned() }
+            }
+        }
+    }
+}
+
+/// Executes a checked plan: the nf_tables steps as one commit, then the others one by one. `progress` is told the number
+/// of steps done and their total.
+///
+/// When the commit fails nothing else is tried; after that, a failing step does not stop the others, which do not need
+/// it (a directory that is not empty then refuses by itself).
+pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnMut(usize, usize)) -> Execution {
+    let plan = checked.into_plan();
+    let (nft, others): (Vec<&Step>, Vec<&Step>) = plan.steps().iter().partition(|step| step.action().is_nft());
+    let total = plan.steps().len();
+    let mut outcomes = Vec::with_capacity(total);
+
+    let mut batch = NftBatch::new(plan.generation());
+    deletions(&nft).into_iter().for_each(|deletion| batch.push(deletion));
+    if !batch.is_empty() {
+        match host.commit_nft(&batch) {
+            Ok(()) => outcomes.extend(nft.iter().map(|step| outcome(step, None))),
+            Err(HostError::GenerationConflict { .. }) => {
+                return Execution { outcomes: Vec::new(), state: ExecutionState::GenerationConflict };
+            }
+            Err(error) => {
+                let error = chain_of(&error);
+                let untried = "not tried: the nftables commit failed".to_owned();
+                outcomes.extend(nft.iter().map(|step| outcome(step, Some(error.clone()))));
+                outcomes.extend(others.iter().map(|step| outcome(step, Some(untried.clone()))));
+                return Execution { outcomes, state: ExecutionState::Failed { error } };
+            }
+        }
+        progress(outcomes.len(), total);
+    }
+    for step in others {
+        let error = remove(host, step).err().map(|error| chain_of(&error));
+        outcomes.push(outcome(step, error));
+        progress(outcomes.len(), total);
+    }
+    let state = match outcomes.iter().find_map(|outcome| outcome.error.clone()) {
+        Some(error) => ExecutionState::Failed { error },
+        None => ExecutionState::Done,
+    };
+    Execution { outcomes, state }
+}
+
+fn outcome(step: &Step, error: Option<String>) -> StepOutcome {
+    StepOutcome { object: step.object(), step: format!("{} {}", step.action(), step.describe()), error }
+}
+
+/// The error and its sources in one line.
+fn chain_of(error: &HostError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {
+    match (step.subject(), step.snapshot()) {
+        (Subject::IpRule(rule), Snapshot::IpRule(expected)) => host.delete_ip_rule(rule, expected),
+        (Subject::Route(route), Snapshot::Route(expected)) => host.delete_route(route, expected),
+        (Subject::Address(address), Snapshot::Address(expected)) => host.delete_address(address, expected),
+        (Subject::Link(link), Snapshot::Link(expected)) => host.delete_link(*link, expected),
+        (Subject::Path(path), Snapshot::Path(expected)) => host.remove_path(path, expected),
+        (_, _) => Err(HostError::Drifted {
+            object: step.describe(),
+            expected: "content of its own class".to_owned(),
+            found: "content of another".to_owned(),
+        }),
+    }
+}
+
+/// The nf_tables steps as deletions. A chain all of whose rules go is flushed by one deletion, at its first rule.
+pub(super) fn deletions(steps: &[&Step]) -> Vec<NftDelete> {
+    let mut deletions: Vec<NftDelete> = Vec::with_capacity(steps.len());
+    let mut flushed = std::collections::HashSet::new();
+    for step in steps {
+        let (Subject::Nft(nft), Snapshot::Nft(content)) = (step.subject(), step.snapshot()) else { continue };
+        let table = nft.table.clone();
+        match (&nft.item, step.action(), content) {
+            (NftItem::Rule { chain, .. }, Action::DeleteRule { whole_chain: true }, _) => {
+                if flushed.insert((&nft.table, chain)) {
+                    deletions.push(NftDelete::RulesOf { table, chain: chain.clone() });
+                }
+            }
+            (NftItem::Rule { chain, handle }, _, _) => {
+                deletions.push(NftDelete::Rule { table, chain: chain.clone(), handle: *handle });
+            }
+            (NftItem::Element { set, .. }, _, NftSnapshot::Element(element)) => {
+                let attributes = element.attributes.clone();
+                deletions.push(NftDelete::Element { table, set: set.clone(), attributes });
+            }
+            (NftItem::Set(set), action, _) => {
+                if matches!(action, Action::DeleteSet { clear_first: true }) {
+                    deletions.push(NftDelete::ElementsOf { table: table.clone(), set: set.clone() });
+                }
+                deletions.push(NftDelete::Set { table, set: set.clone() });
+            }
+            (NftItem::Chain(chain), _, _) => deletions.push(NftDelete::Chain { table, chain: chain.clone() }),
+            (NftItem::Object { kind, name }, _, _) => {
+                deletions.push(NftDelete::Object { table, kind: *kind, name: name.clone() });
+            }
+            (NftItem::Flowtable(name), _, _) => deletions.push(NftDelete::Flowtable { table, name: name.clone() }),
+            (NftItem::Table, _, _) => deletions.push(NftDelete::Table { table }),
+            (NftItem::Element { .. }, _, _) => {}
+        }
+    }
+    deletions
+}

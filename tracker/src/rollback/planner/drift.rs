@@ -1,0 +1,92 @@
+//! Drift: whether an object still is what the journal recorded.
+
+use crate::model::ids::Handle;
+use crate::model::link::LinkSnapshot;
+use crate::model::nft::NftSnapshot;
+use crate::model::object::Object;
+use crate::model::owner::Owner;
+use crate::model::path::PathSnapshot;
+use crate::model::subject::Snapshot;
+use crate::rollback::refusal::Reason;
+use crate::rollback::selection::Selection;
+
+/// Why the object must not be taken for what the selected owner made; `None` when it may.
+///
+/// Being rewritten (removed and added again with equal content) is no drift: the creator stays the creator.
+pub(super) fn drift(object: &Object, live: &Snapshot, selection: &Selection) -> Option<Reason> {
+    if !is_same(object, live) {
+        let (expected, found) = difference(&object.snapshot, live);
+        return Some(Reason::Drifted { expected, found, by: None });
+    }
+    let changer = object.changed.as_ref()?.attribution.owner();
+    if is_somebody_else(changer, live, selection) {
+        let expected = format!("content by {}", object.owner());
+        return Some(Reason::Drifted { expected, found: "other content".to_owned(), by: Some(changer.clone()) });
+    }
+    None
+}
+
+fn is_same(object: &Object, live: &Snapshot) -> bool {
+    match (&object.snapshot, live) {
+        // these take the hardware address of a port, at moments the journal may not have seen yet
+        (Snapshot::Link(was), Snapshot::Link(is)) if matches!(is.kind.as_deref(), Some("bridge" | "bond" | "team")) => {
+            was.name == is.name && was.kind == is.kind
+        }
+        (was, is) => object.digest == is.digest() && handle(was) == handle(is),
+    }
+}
+
+/// The kernel's own consequences are nobody's change. A link whose address or name moved for unknown reasons (a bridge
+/// takes the address of its ports) still is the link its owner made.
+fn is_somebody_else(changer: &Owner, live: &Snapshot, selection: &Selection) -> bool {
+    let is_unknown_on_link = *changer == Owner::unknown() && matches!(live, Snapshot::Link(_));
+    !changer.is_within(&selection.owner)
+        && *changer != Owner::kernel()
+        && *changer != Owner::netdeed()
+        && !is_unknown_on_link
+}
+
+fn handle(snapshot: &Snapshot) -> Option<Handle> {
+    match snapshot {
+        Snapshot::Nft(nft) => nft.handle(),
+        _ => None,
+    }
+}
+
+/// What differs, in words, as recorded and as found.
+fn difference(recorded: &Snapshot, live: &Snapshot) -> (String, String) {
+    match (recorded, live) {
+        (Snapshot::Path(was), Snapshot::Path(is)) => path_difference(was, is),
+        (Snapshot::Link(was), Snapshot::Link(is)) => {
+            let text = |link: &LinkSnapshot| {
+                let mac: Vec<String> = link.mac.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("{} `{}` {}", link.kind.as_deref().unwrap_or("hardware"), link.name, mac.join(":"))
+            };
+            (text(was), text(is))
+        }
+        (Snapshot::Nft(NftSnapshot::Rule(was)), Snapshot::Nft(NftSnapshot::Rule(is))) if was.text != is.text => {
+            (format!("`{}`", was.text), format!("`{}`", is.text))
+        }
+        (was, is) => match (handle(was), handle(is)) {
+            (Some(was), Some(is)) if was != is => (format!("handle {was}"), format!("handle {is}")),
+            _ => (format!("content {}", was.digest()), format!("content {}", is.digest())),
+        },
+    }
+}
+
+fn path_difference(was: &PathSnapshot, is: &PathSnapshot) -> (String, String) {
+    if was.kind != is.kind || was.inode != is.inode {
+        let text = |path: &PathSnapshot| format!("{:?} with inode {}", path.kind, path.inode.ino).to_lowercase();
+        return (text(was), text(is));
+    }
+    if was.size != is.size {
+        return (format!("{} bytes", was.size), format!("{} bytes", is.size));
+    }
+    if was.modified != is.modified {
+        let text =
+            |path: &PathSnapshot| path.modified.map_or("no time".to_owned(), |time| format!("version of {time}"));
+        return (text(was), text(is));
+    }
+    let text = |path: &PathSnapshot| format!("mode {:04o} of {}:{}", path.mode, path.uid, path.gid);
+    (text(was), text(is))
+}

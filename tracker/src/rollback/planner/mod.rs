@@ -1,0 +1,128 @@
+//! The planner: what the journal says, held against what is there.
+//!
+//! Pure: no clock, no I/O; equal inputs make equal plans. A thing goes only when the journal proves it the selected
+//! owner's, it still is what was recorded, and nothing of anybody else needs it; each "no" becomes a refusal. What is
+//! live but not in the journal counts as somebody else's.
+
+mod drift;
+mod links;
+mod nft;
+mod paths;
+mod register;
+mod routes;
+
+use std::collections::BTreeSet;
+
+use super::check::Preconditions;
+use super::live::LiveState;
+use super::plan::Plan;
+use super::refusal::{Kept, KeptReason, Reason, Refusal};
+use super::relations::Relations;
+use super::selection::Selection;
+use super::step::Step;
+use crate::model::object::Object;
+use crate::model::subject::{Snapshot, Subject};
+
+use register::{Judged, Register};
+
+pub(super) use register::InScope;
+
+/// Plans the removal of everything `selection` asks for.
+///
+/// `objects` are the journal's objects of the scope, of all owners: those of others tell what is in the way, and whose.
+/// `live` must hold the whole ruleset and all rtnetlink objects, and the paths of [`super::live::candidate_paths`].
+pub fn plan(objects: &[Object], live: &LiveState, selection: &Selection) -> Plan {
+    let register = Register::new(objects, selection);
+    let mut draft = Draft::default();
+    nft::plan(&register, &live.nft, &mut draft);
+    let relations = Relations::new(&live.rt);
+    let going = links::plan(&register, live, &relations, &mut draft);
+    routes::plan(&register, live, &relations, &going, &mut draft);
+    paths::plan(&register, live, &mut draft);
+    legacy_tables(&register, &mut draft);
+    gone_already(&register, live, &mut draft);
+
+    let Draft { mut steps, refusals, kept, implied } = draft;
+    steps.sort_by_cached_key(|step| (step.action().phase(), nft::deletion_order(step.subject(), step.snapshot())));
+    let preconditions = Preconditions::of(&steps, live);
+    Plan { steps, refusals, kept, implied, generation: live.generation, preconditions }
+}
+
+/// A plan in the making.
+#[derive(Debug, Default)]
+struct Draft {
+    steps: Vec<Step>,
+    refusals: Vec<Refusal>,
+    kept: Vec<Kept>,
+    implied: BTreeSet<Subject>,
+}
+
+impl Draft {
+    fn refuse(&mut self, object: &Object, reason: Reason) {
+        let owner = object.owner().clone();
+        self.refusals.push(Refusal {
+            object: object.id,
+            class: object.class(),
+            what: object.describe(),
+            owner,
+            reason,
+        });
+    }
+
+    fn keep(&mut self, object: &Object, reason: KeptReason) {
+        let owner = object.owner().clone();
+        self.kept.push(Kept { object: object.id, class: object.class(), what: object.describe(), owner, reason });
+    }
+
+    /// Notes that a live object goes together with `parent`.
+    fn imply(&mut self, register: &Register<'_>, subject: &Subject, parent: impl FnOnce() -> String) {
+        self.implied.insert(subject.clone());
+        if let Some(object) = register.object(subject)
+            && register.asks_for(object)
+        {
+            self.keep(object, KeptReason::GoesWith(parent()));
+        }
+    }
+}
+
+/// Legacy tables have no recorded content, so nothing in them can be taken back.
+fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
+    for object in register.objects().filter(|object| matches!(object.subject, Subject::Xtables { .. })) {
+        if register.asks_for(object) || register.altered(object).is_some() {
+            draft.refuse(object, Reason::LegacyTable);
+        }
+    }
+}
+
+/// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
+fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
+    let there: BTreeSet<&Subject> = live.nft.iter().chain(&live.rt).map(|(subject, _)| subject).collect();
+    for object in register.objects().filter(|object| register.asks_for(object)) {
+        let is_gone = match &object.subject {
+            Subject::Path(path) => matches!(live.paths.get(path), Some(None)),
+            Subject::Xtables { .. } => false,
+            subject => !there.contains(subject),
+        };
+        if is_gone {
+            draft.keep(object, KeptReason::AlreadyGone);
+        }
+    }
+}
+
+/// Turns the judgement on a live object that stays into the draft's refusals, if it was asked for.
+fn refuse_judged(register: &Register<'_>, draft: &mut Draft, judged: &Judged<'_>, subject: &Subject) {
+    match (judged, register.object(subject)) {
+        (Judged::Refused(reason), Some(object)) => draft.refuse(object, reason.clone()),
+        (Judged::Foreign, Some(object)) => {
+            if let Some(by) = register.altered(object) {
+                draft.refuse(object, Reason::Altered { by });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Judges one live object.
+fn judge<'a>(register: &Register<'a>, subject: &Subject, snapshot: &Snapshot) -> Judged<'a> {
+    register.judge(subject, snapshot)
+}
