@@ -60,19 +60,18 @@ pub struct BoundSocket {
     pub notice: Option<String>,
 }
 
-/// The socket's file; removed when dropped, unless another one has taken its place.
+/// The socket's file; removed when dropped, unless somebody listens on it: drop it after the listener.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    inode: (u64, u64),
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.inode)
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove the control socket");
+        // not by inode number: a later tracker's socket can have the same one
+        match remove_stale(&self.path) {
+            Ok(()) | Err(SocketError::InUse { .. }) => {}
+            Err(error) => tracing::warn!(%error, "the control socket stays behind"),
         }
     }
 }
@@ -130,8 +129,7 @@ fn listen(path: &Path, group: Option<u32>) -> Result<(UnixListener, SocketFile),
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
         .map_err(|errno| failed("make a socket for", path)(errno.into()))?;
     rustix::net::bind(&socket, &address).map_err(|errno| failed("bind", path)(errno.into()))?;
-    let metadata = fs::symlink_metadata(path).map_err(failed("look at", path))?;
-    let file = SocketFile { path: path.to_owned(), inode: (metadata.dev(), metadata.ino()) };
+    let file = SocketFile { path: path.to_owned() };
     std::os::unix::fs::chown(path, None, group).map_err(failed("give a group to", path))?;
     fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed("set the mode of", path))?;
     rustix::net::listen(&socket, 128).map_err(|errno| failed("listen on", path)(errno.into()))?;

@@ -164,7 +164,7 @@ fn words(bits: u32, table: &[(u32, &str)]) -> Vec<String> {
 }
 
 /// An object's content in one line; empty where the name says it all.
-pub(super) fn content_text(subject: &Subject, snapshot: &Snapshot) -> String {
+pub fn content_text(subject: &Subject, snapshot: &Snapshot) -> String {
     match content_view(subject, snapshot) {
         ContentView::Rule { text, comment, .. } => match comment {
             _ if !text.is_empty() => text,

@@ -7,13 +7,14 @@ use crate::journal::{Entry, JournalError, Read, RecordedEntry};
 use crate::model::change::{Change, RecordedChange};
 use crate::model::gap::{Gap, GapReason};
 use crate::model::ids::{EntrySeq, ObjectId};
-use crate::model::operation::{Operation, OperationKind, OperationState};
+use crate::model::operation::{Operation, OperationKind};
 use crate::model::owner::Owner;
 use crate::model::subject::{Class, Snapshot, describe};
 use crate::model::time::WallTime;
 
 use super::actor::Actors;
 use super::content::content_text;
+use super::operation::state_word;
 
 /// Entries read at a time.
 const CHUNK: usize = 1_000;
@@ -182,11 +183,7 @@ fn last_known(actors: &Actors<'_>, change: &Change) -> Result<(Class, String, St
 fn operation_event(operation: &Operation) -> OperationEvent {
     let Operation { id, kind, requested_by, begun: _, ended: _, state, planned, outcomes } = operation;
     let OperationKind::Reset { owner } = kind;
-    let (state, error) = match state {
-        OperationState::Begun => ("begun", None),
-        OperationState::Done => ("done", None),
-        OperationState::Failed { error } => ("failed", Some(error.clone())),
-    };
+    let (state, error) = state_word(state);
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count() as u64;
     OperationEvent {
         id: *id,

@@ -7,13 +7,16 @@ mod list;
 mod locate;
 mod log;
 mod object;
+mod operation;
 mod status;
 
 pub use actor::{Actors, actor_view};
+pub use content::content_text;
 pub use list::{list, owners};
 pub use locate::{BadDestination, Destination, Locator, RulePlace, locate, no_such_position};
 pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};
 pub use object::{HISTORY_SHOWN, object_by_id, object_view};
+pub use operation::operation_view;
 pub use status::stopped_status;
 
 #[cfg(test)]

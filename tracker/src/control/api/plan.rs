@@ -60,18 +60,21 @@ pub struct PlanView {
     pub warnings: Vec<String>,
     /// The plan as the tracker writes it, for people.
     pub text: String,
+    /// Equal for plans with equal steps, and only for them; goes into [`ResetRequest::plan`].
+    pub fingerprint: String,
 }
 
 impl PlanView {
-    /// A text that is equal for plans with equal steps, and only for them.
-    pub fn fingerprint(&self) -> String {
+    /// A plan without warnings and text, with its fingerprint.
+    pub fn new(owner: Owner, steps: Vec<StepView>, refusals: Vec<RefusalView>, kept: Vec<KeptView>) -> Self {
         let mut digest = DigestBuilder::new("plan");
-        digest.field(self.owner.as_str().as_bytes());
-        for StepView { object, class, name, owner, certainty, why: _ } in &self.steps {
+        digest.field(owner.as_str().as_bytes());
+        for StepView { object, class, name, text, owner, certainty, why: _ } in &steps {
             digest.field(&object.0.to_le_bytes()).field(class.as_str().as_bytes()).field(name.as_bytes());
-            digest.field(owner.as_str().as_bytes()).field(certainty.as_str().as_bytes());
+            digest.field(text.as_bytes()).field(owner.as_str().as_bytes()).field(certainty.as_str().as_bytes());
         }
-        digest.finish().to_string()
+        let fingerprint = digest.finish().to_string();
+        Self { owner, steps, refusals, kept, warnings: Vec::new(), text: String::new(), fingerprint }
     }
 }
 
@@ -84,6 +87,8 @@ pub struct StepView {
     pub class: Class,
     /// What people call it.
     pub name: String,
+    /// Its content in one line.
+    pub text: String,
     /// Whose it is.
     pub owner: Owner,
     /// How sure that is.

@@ -24,24 +24,24 @@ impl Request {
     /// `GET path` with the fields of `query` as its query string; fields that are null, false or absent are left out.
     pub(super) fn get(path: &str, query: &impl Serialize) -> Result<Self, ClientError> {
         let fields = serde_json::to_value(query).map_err(|error| bad_request(path, error))?;
-        Self::new(Method::GET, format!("{path}{}", query_string(&fields)), Bytes::new())
+        Self::new(Method::GET, &format!("{path}{}", query_string(&fields)), Bytes::new())
     }
 
     /// A request with a JSON body.
     pub(super) fn json(method: Method, path: &str, body: &impl Serialize) -> Result<Self, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| bad_request(path, error))?;
-        Self::new(method, path.to_owned(), body.into())
+        Self::new(method, path, body.into())
     }
 
-    fn new(method: Method, target: String, body: Bytes) -> Result<Self, ClientError> {
+    fn new(method: Method, target: &str, body: Bytes) -> Result<Self, ClientError> {
         let request = hyper::Request::builder()
             .method(method)
-            .uri(&target)
+            .uri(target)
             .header(HOST, "netdeed")
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body));
-        request.map(Self).map_err(|error| bad_request(&target, error))
+        request.map(Self).map_err(|error| bad_request(target, error))
     }
 }
 

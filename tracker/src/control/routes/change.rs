@@ -64,7 +64,7 @@ fn run(
     reports: &mpsc::Sender<Report>,
 ) -> Result<OperationView, Failure> {
     if let Some(agreed) = &request.plan
-        && node.plan(&request.plan_request())?.fingerprint() != *agreed
+        && node.plan(&request.plan_request())?.fingerprint != *agreed
     {
         return Err(Failure::new(ErrorCode::Conflict, "what would be removed changed since the plan was shown")
             .remedy("nothing was changed; look at the new plan and decide again"));

@@ -14,7 +14,7 @@ async fn a_reset_reports_progress_and_ends_with_the_operation() {
     let plan = setup.client.plan(&kubernetes().plan_request()).await.expect("plan");
     assert_eq!((plan.steps.len(), plan.refusals.len()), (4, 1));
 
-    let request = ResetRequest { plan: Some(plan.fingerprint()), ..kubernetes() };
+    let request = ResetRequest { plan: Some(plan.fingerprint), ..kubernetes() };
     let mut seen = Vec::new();
     let operation = setup.client.reset(&request, |progress| seen.push(progress.done)).await.expect("reset");
     assert!(operation.is_done());
@@ -40,7 +40,7 @@ async fn a_dry_run_changes_nothing() {
 async fn a_plan_that_is_no_longer_the_one_agreed_to_is_not_carried_out() {
     let setup = setup();
     let other = PlanRequest { owner: world::owner("cni"), include_inferred: false };
-    let fingerprint = setup.client.plan(&other).await.expect("plan").fingerprint();
+    let fingerprint = setup.client.plan(&other).await.expect("plan").fingerprint;
     let request = ResetRequest { plan: Some(fingerprint), ..kubernetes() };
     let error = setup.client.reset(&request, |_| panic!("nothing is done")).await.expect_err("another plan");
     assert!(matches!(error, ClientError::Refused(view) if view.code == ErrorCode::Conflict));

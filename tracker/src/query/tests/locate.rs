@@ -4,14 +4,14 @@ use crate::control::tests::fixture::world::{self, journal};
 use crate::model::change::ChangeKind;
 use crate::model::ids::{BootId, Handle, Ifindex};
 use crate::model::nft::Family;
-use crate::model::object::Scope;
+use crate::model::object::{Object, Scope};
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::path::AbsPath;
 use crate::model::subject::Subject;
 use crate::query::{Destination, Locator, RulePlace, locate};
 
 fn names(locator: &Locator) -> Vec<String> {
-    locate(&journal(), locator).expect("memory").iter().map(|object| object.describe()).collect()
+    locate(&journal(), locator).expect("memory").iter().map(Object::describe).collect()
 }
 
 fn rule(family: Family, handle: u64) -> Locator {

@@ -1,0 +1,159 @@
+//! `netdeed who`
+
+mod stopped;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use netdeed_tracker::control::api::{WhoQuery, WhoView};
+use netdeed_tracker::model::ids::{Handle, ObjectId};
+use netdeed_tracker::model::nft::Family;
+
+use crate::args::Global;
+use crate::error::CliError;
+use crate::output::{Output, write_who};
+use crate::tracker::ask;
+
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct WhoArgs {
+    #[command(subcommand)]
+    thing: Thing,
+}
+
+/// What is asked about.
+#[derive(Debug, Subcommand)]
+enum Thing {
+    /// A rule, by its place in its chain or by its handle
+    #[command(after_help = "Example: netdeed who rule filter FORWARD 3")]
+    Rule {
+        /// Family of the table
+        #[arg(short, long, default_value = "ip")]
+        family: Family,
+        /// Table
+        table: String,
+        /// Chain
+        chain: String,
+        /// Place in the chain, counted from 1 as `iptables -L --line-numbers` does
+        #[arg(required_unless_present = "handle", conflicts_with = "handle", value_parser = clap::value_parser!(u64).range(1..))]
+        position: Option<u64>,
+        /// Handle, as `nft -a list ruleset` shows it
+        #[arg(long)]
+        handle: Option<u64>,
+    },
+    /// A chain, in any table unless one is named
+    Chain {
+        #[command(flatten)]
+        place: Place,
+        /// Its name
+        name: String,
+    },
+    /// A table
+    Table {
+        /// Family of the table [default: any]
+        #[arg(short, long)]
+        family: Option<Family>,
+        /// Its name
+        name: String,
+    },
+    /// A set or map, in any table unless one is named
+    Set {
+        #[command(flatten)]
+        place: Place,
+        /// Its name
+        name: String,
+    },
+    /// A link
+    Link {
+        /// Its name, or one of its other names
+        name: String,
+    },
+    /// A route, in any routing table
+    Route {
+        /// `default`, a prefix such as `10.244.0.0/16`, or an address for its host route
+        destination: String,
+    },
+    /// An address, on any link
+    Address {
+        /// The address, with or without its prefix length
+        address: String,
+    },
+    /// A directory
+    Dir {
+        /// Its path
+        path: PathBuf,
+    },
+    /// A file
+    File {
+        /// Its path
+        path: PathBuf,
+    },
+    /// Anything, by its number in `netdeed ls`
+    Object {
+        /// Its number
+        id: u64,
+    },
+}
+
+/// Where a chain or set is.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// Family of the table [default: any]
+    #[arg(short, long)]
+    family: Option<Family>,
+    /// Table it is in [default: any]
+    #[arg(short, long)]
+    table: Option<String>,
+}
+
+pub(crate) async fn run(global: &Global, output: &Output, args: WhoArgs) -> Result<(), CliError> {
+    let who = match args.thing {
+        Thing::Object { id } => object(global, ObjectId(id)).await?,
+        thing => {
+            let query = query(thing)?;
+            let locator = query.locator()?;
+            ask(global, async |client| client.who(&query).await, |stopped| stopped::who(stopped, locator)).await?
+        }
+    };
+    output.write(who, write_who)
+}
+
+async fn object(global: &Global, id: ObjectId) -> Result<WhoView, CliError> {
+    let object = ask(global, async |client| client.object(id).await, |stopped| stopped::object(stopped, id)).await?;
+    Ok(WhoView { asked: format!("object {id}"), objects: vec![object] })
+}
+
+fn query(thing: Thing) -> Result<WhoQuery, CliError> {
+    let class = |class: &str| WhoQuery { class: Some(class.to_owned()), ..Default::default() };
+    Ok(match thing {
+        Thing::Rule { family, table, chain, position, handle } => WhoQuery {
+            family: Some(family),
+            table: Some(table),
+            chain: Some(chain),
+            position,
+            handle: handle.map(Handle),
+            ..class("rule")
+        },
+        Thing::Chain { place: Place { family, table }, name } => {
+            WhoQuery { family, table, name: Some(name), ..class("chain") }
+        }
+        Thing::Set { place: Place { family, table }, name } => {
+            WhoQuery { family, table, name: Some(name), ..class("set") }
+        }
+        Thing::Table { family, name } => WhoQuery { family, name: Some(name), ..class("table") },
+        Thing::Link { name } => WhoQuery { name: Some(name), ..class("link") },
+        Thing::Route { destination } => WhoQuery { destination: Some(destination), ..class("route") },
+        Thing::Address { address } => WhoQuery { address: Some(address), ..class("address") },
+        Thing::Dir { path } => WhoQuery { path: Some(absolute(path)?), ..class("dir") },
+        Thing::File { path } => WhoQuery { path: Some(absolute(path)?), ..class("file") },
+        Thing::Object { id } => return Err(CliError::Usage(format!("object {id} is asked for by its number"))),
+    })
+}
+
+/// The path from the root on; symbolic links in it are not followed.
+fn absolute(path: PathBuf) -> Result<String, CliError> {
+    let shown = path.display().to_string();
+    let absolute = std::path::absolute(path).map_err(|error| CliError::Usage(format!("`{shown}`: {error}")))?;
+    let text = absolute.into_os_string().into_string();
+    text.map_err(|_| CliError::Usage(format!("`{shown}` is not UTF-8; ask for it by its number in `netdeed ls`")))
+}
