@@ -11,6 +11,7 @@ use crate::model::time::WallTime;
 
 /// One entry's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly every entry is a change")]
 pub enum Entry {
     /// The tracker started.
     Started {

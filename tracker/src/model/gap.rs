@@ -69,6 +69,16 @@ pub enum GapReason {
         /// The one that followed.
         to: u32,
     },
+    /// A message was not understood, and may have told of a change.
+    Undecoded {
+        /// Which stream.
+        source: Source,
+    },
+    /// A message told of a change without its whole content.
+    Partial {
+        /// Which stream.
+        source: Source,
+    },
     /// The journal could not be read and was set aside.
     JournalLost,
 }
@@ -80,6 +90,8 @@ impl fmt::Display for GapReason {
             Self::Overrun { source } => write!(f, "{source} queue overran"),
             Self::RingFull { source, lost } => write!(f, "ring full, {lost} {source} records lost"),
             Self::GenerationSkipped { from, to } => write!(f, "nftables generation jumped from {from} to {to}"),
+            Self::Undecoded { source } => write!(f, "a {source} message was not understood"),
+            Self::Partial { source } => write!(f, "a {source} message left out what changed"),
             Self::JournalLost => f.write_str("journal was unreadable and set aside"),
         }
     }

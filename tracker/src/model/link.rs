@@ -33,12 +33,14 @@ pub struct LinkSnapshot {
 }
 
 impl LinkSnapshot {
-    /// Digest of what its creator chose: name, kind, hardware address.
+    /// Digest of what its creator chose: name, kind, hardware address. A bridge's hardware address is left out: unless
+    /// it was set by hand it follows the bridge's ports.
     pub fn digest(&self) -> Digest {
+        let mac: &[u8] = if self.kind.as_deref() == Some("bridge") { &[] } else { &self.mac };
         DigestBuilder::new("link")
             .field(self.name.as_str().as_bytes())
             .field(self.kind.as_deref().unwrap_or_default().as_bytes())
-            .field(&self.mac)
+            .field(mac)
             .finish()
     }
 }

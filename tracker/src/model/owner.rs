@@ -203,6 +203,10 @@ pub enum Evidence {
         /// How many.
         candidates: u32,
     },
+    /// Nobody was seen asking for it.
+    NoRequest,
+    /// It was moved out of the watched directories.
+    MovedAway,
     /// No owner rule matched the lineage.
     NoOwnerRule {
         /// The lineage, for people.
@@ -230,6 +234,8 @@ impl fmt::Display for Evidence {
             Self::Gap { reason } => write!(f, "appeared in a gap ({reason})"),
             Self::SameContent => f.write_str("re-added with equal content, first creator kept"),
             Self::Ambiguous { candidates } => write!(f, "{candidates} processes fit equally well"),
+            Self::NoRequest => f.write_str("nobody was seen asking for it"),
+            Self::MovedAway => f.write_str("was moved out of the watched directories"),
             Self::NoOwnerRule { lineage } => write!(f, "no owner rule matches {lineage}"),
         }
     }

@@ -1,1 +1,14 @@
-//! The pipeline stage.
+//! The pipeline: connects the stages. Two threads: the [`capture_loop`] empties the kernel's queues, the [`recorder`]
+//! decodes, attributes and writes the journal; between them a bounded channel.
+//!
+//! Nothing here knows a wire format, an owner rule or a key of the journal.
+
+pub mod capture_loop;
+pub mod command;
+pub mod effects;
+pub mod node;
+pub mod recorder;
+mod sources;
+pub mod start;
+pub mod status;
+pub mod world;

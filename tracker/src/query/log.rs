@@ -205,6 +205,8 @@ pub fn gap_view(gap: &Gap) -> GapView {
         GapReason::Overrun { source } => ("overrun", Some(*source)),
         GapReason::RingFull { source, lost: _ } => ("ring-full", Some(*source)),
         GapReason::GenerationSkipped { .. } => ("generation-skipped", None),
+        GapReason::Undecoded { source } => ("undecoded", Some(*source)),
+        GapReason::Partial { source } => ("partial", Some(*source)),
         GapReason::JournalLost => ("journal-lost", None),
     };
     GapView {

@@ -1,0 +1,90 @@
+//! Canonical dumps: what a node looks like, without counters and handles, so that two can be compared byte by byte.
+
+use std::collections::BTreeMap;
+
+use crate::Result;
+use crate::node::Node;
+
+/// The dumps, by the command that made them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canonical(pub BTreeMap<&'static str, String>);
+
+/// What is dumped and how.
+const DUMPS: [(&str, &str); 7] = [
+    ("iptables-save", "iptables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
+    ("ip6tables-save", "ip6tables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
+    ("nft list ruleset", "nft --stateless list ruleset"),
+    (
+        "ip link",
+        "ip -details link show | sed -E 's/^[0-9]+: //; s/(gc_timer|hello_timer|tcn_timer|topology_change_timer) +[0-9.]+//g'",
+    ),
+    ("ip address", "ip -brief address show"),
+    ("ip route", "ip route show table all; ip -6 route show table all | sed -E 's/ expires [0-9]+sec//'"),
+    ("ip rule", "ip rule show; ip -6 rule show"),
+];
+
+impl Canonical {
+    /// Dumps a node, with the tree below the given directories.
+    ///
+    /// # Errors
+    /// When a tool fails.
+    pub fn of(node: &Node, dirs: &[&str]) -> Result<Self> {
+        let mut dumps = BTreeMap::new();
+        for (name, script) in DUMPS {
+            dumps.insert(name, node.sh(script)?);
+        }
+        let listing = "find DIRS -printf '%M %u %g %s %p\\n' 2>/dev/null | sort -k5".replace("DIRS", &dirs.join(" "));
+        dumps.insert("directories", node.sh(&format!("{listing} || true"))?);
+        Ok(Self(dumps))
+    }
+
+    /// What differs, as a unified diff without context; empty when nothing does.
+    pub fn diff(&self, after: &Self) -> String {
+        let mut differences = String::new();
+        for (name, before) in &self.0 {
+            let now = after.0.get(name).map(String::as_str).unwrap_or_default();
+            if before != now {
+                differences.push_str(&format!("--- {name} before\n+++ {name} after\n{}", line_diff(before, now)));
+            }
+        }
+        differences
+    }
+}
+
+/// Lines of one text that the other lacks, in order.
+fn line_diff(before: &str, after: &str) -> String {
+    let count = |text: &str| {
+        let mut lines: BTreeMap<String, i64> = BTreeMap::new();
+        for line in text.lines() {
+            *lines.entry(line.to_owned()).or_default() += 1;
+        }
+        lines
+    };
+    let only_in = |sign: char, text: &str, mut other: BTreeMap<String, i64>| {
+        let mut missing = String::new();
+        for line in text.lines() {
+            let left = other.entry(line.to_owned()).or_default();
+            *left -= 1;
+            if *left < 0 {
+                missing.push_str(&format!("{sign}{line}\n"));
+            }
+        }
+        missing
+    };
+    let differences = only_in('-', before, count(after)) + &only_in('+', after, count(before));
+    if differences.is_empty() { "(the same lines in another order)\n".to_owned() } else { differences }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_names_the_lines_that_came_and_went() {
+        assert_eq!(line_diff("a\nb\nb\n", "b\nc\n"), "-a\n-b\n+c\n");
+        assert_eq!(line_diff("a\nb\n", "b\na\n"), "(the same lines in another order)\n");
+        let dumps = |text: &str| Canonical(BTreeMap::from([("ip rule", text.to_owned())]));
+        assert_eq!(dumps("a\n").diff(&dumps("a\n")), "");
+        assert!(dumps("a\n").diff(&dumps("b\n")).contains("-a\n+b"));
+    }
+}

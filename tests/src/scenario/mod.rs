@@ -1,0 +1,6 @@
+//! What real nodes see happen, done by the real programs.
+
+pub mod admin;
+pub mod cni;
+pub mod docker;
+pub mod kube_proxy;

@@ -1,0 +1,167 @@
+use super::*;
+use crate::model::ids::Tgid;
+use crate::model::observation::TaskRef;
+use crate::model::process::{ExecId, Image, Placement, ProcessKey, ProcessSource};
+
+const HERE: NetnsId = NetnsId(1);
+const POD: NetnsId = NetnsId(2);
+const WINDOW: Window = Window { after: BootTime(0), before: BootTime(1_000) };
+
+fn request(pid: u32, time: u64, protocol: u32, netns: NetnsId, messages: Vec<RequestMessage>) -> (Request, Arc<Actor>) {
+    let process = ProcessKey { tgid: Tgid(pid), start: BootTime(1) };
+    let task = TaskRef {
+        process,
+        tid: Tid(pid),
+        comm: "ip".to_owned(),
+        uid: 0,
+        login_uid: None,
+        netns,
+        cgroup_id: 1,
+        ancestors: Vec::new(),
+    };
+    let image = Image {
+        id: ExecId { process, exec: 1 },
+        parent: None,
+        exe: Some("/sbin/ip".to_owned()),
+        comm: "ip".to_owned(),
+        argv: Vec::new(),
+        argv_truncated: false,
+        uid: 0,
+        login_uid: None,
+        netns,
+        placement: Placement::default(),
+        cni: None,
+        source: ProcessSource::Kernel,
+    };
+    let actor = Arc::new(Actor { image, ancestry: Vec::new(), is_truncated: false });
+    let time = BootTime(time);
+    let request =
+        Request { time, task, protocol, netns, portid: Portid(pid), length: 64, messages, is_truncated: false };
+    (request, actor)
+}
+
+fn message(kind: u16, seq: u32, link: LinkMention) -> RequestMessage {
+    RequestMessage { kind, flags: 5, seq: NetlinkSeq(seq), link }
+}
+
+fn named(name: &str) -> LinkMention {
+    LinkMention { ifname: Some(name.to_owned()), ..LinkMention::default() }
+}
+
+fn veth(name: &str) -> LinkNames<'_> {
+    LinkNames { ifindex: Ifindex(9), name, old_name: None, kind: Some("veth") }
+}
+
+fn pid_of(found: &Match) -> Option<u32> {
+    match found {
+        Match::One { actor, .. } => Some(actor.image.id.process.tgid.0),
+        Match::Ambiguous(_) | Match::None => None,
+    }
+}
+
+#[test]
+fn a_commit_is_explained_by_the_netfilter_request_of_its_thread_only() {
+    let mut table = RequestTable::default();
+    for (pid, protocol) in [(10, NETLINK_NETFILTER), (11, NETLINK_ROUTE)] {
+        let (request, actor) = request(pid, 5, protocol, HERE, Vec::new());
+        table.open(request, actor);
+    }
+    assert_eq!(pid_of(&table.committed_by(Tid(10), 3, HERE, WINDOW)), Some(10));
+    assert_eq!(table.committed_by(Tid(11), 3, HERE, WINDOW), Match::None);
+    assert_eq!(table.committed_by(Tid(10), 3, POD, WINDOW), Match::None, "another netns's request commits elsewhere");
+}
+
+#[test]
+fn a_request_that_ended_before_the_window_explains_nothing() {
+    let mut table = RequestTable::default();
+    let (request, actor) = request(10, 5, NETLINK_NETFILTER, HERE, Vec::new());
+    table.open(request, actor);
+    table.close(Tid(10), BootTime(50), Portid(10));
+    let later = Window { after: BootTime(60), before: BootTime(90) };
+    assert_eq!(table.committed_by(Tid(10), 3, HERE, later), Match::None);
+    assert_eq!(pid_of(&table.committed_by(Tid(10), 3, HERE, WINDOW)), Some(10));
+}
+
+#[test]
+fn numbers_are_exact_and_an_unbound_socket_is_found_by_its_sequence_number() {
+    let mut table = RequestTable::default();
+    let (request_bound, actor) = request(10, 5, NETLINK_ROUTE, HERE, vec![message(20, 77, LinkMention::default())]);
+    table.open(request_bound, actor);
+    let (mut unbound, actor) = request(11, 5, NETLINK_ROUTE, HERE, vec![message(20, 88, LinkMention::default())]);
+    unbound.portid = Portid(0);
+    table.open(unbound, actor);
+    let found = table.numbered(Portid(10), NetlinkSeq(77), HERE, WINDOW);
+    assert!(matches!(&found, Match::One { is_exact: true, .. }));
+    assert_eq!(pid_of(&found), Some(10));
+    let found = table.numbered(Portid(4_000), NetlinkSeq(88), HERE, WINDOW);
+    assert!(matches!(&found, Match::One { is_exact: false, .. }));
+    assert_eq!(pid_of(&found), Some(11));
+    assert_eq!(table.numbered(Portid(10), NetlinkSeq(78), HERE, WINDOW), Match::None);
+}
+
+#[test]
+fn a_veth_peer_made_from_inside_a_pod_is_found_by_the_peers_name() {
+    let mut table = RequestTable::default();
+    let mention = LinkMention {
+        ifname: Some("eth0".to_owned()),
+        peer_ifname: Some("veth3f".to_owned()),
+        kind: Some("veth".to_owned()),
+        moves_netns: true,
+        ifindex: None,
+    };
+    let (request, actor) = request(10, 5, NETLINK_ROUTE, POD, vec![message(RTM_NEWLINK, 1, mention)]);
+    table.open(request, actor);
+    let found = table.naming(veth("veth3f"), LinkAct::Appeared, HERE, WINDOW);
+    assert_eq!(pid_of(&found), Some(10));
+    assert!(matches!(found, Match::One { is_exact: false, .. }));
+}
+
+#[test]
+fn two_processes_naming_one_link_are_ambiguous_and_one_link_uses_a_request_up() {
+    let mut table = RequestTable::default();
+    for pid in [10, 11] {
+        let (request, actor) = request(pid, 5, NETLINK_ROUTE, HERE, vec![message(RTM_NEWLINK, 1, named("cni0"))]);
+        table.open(request, actor);
+    }
+    assert_eq!(table.naming(veth("cni0"), LinkAct::Appeared, HERE, WINDOW), Match::Ambiguous(2));
+
+    let mut table = RequestTable::default();
+    let (first, actor) = request(10, 5, NETLINK_ROUTE, HERE, vec![message(RTM_NEWLINK, 1, named("a"))]);
+    table.open(first, actor);
+    assert_eq!(pid_of(&table.naming(veth("a"), LinkAct::Appeared, HERE, WINDOW)), Some(10));
+    let (second, actor) = request(11, 6, NETLINK_ROUTE, HERE, vec![message(RTM_NEWLINK, 1, named("a"))]);
+    table.open(second, actor);
+    assert_eq!(pid_of(&table.naming(veth("a"), LinkAct::Appeared, HERE, WINDOW)), Some(11));
+}
+
+#[test]
+fn a_kernel_chosen_name_is_matched_by_its_pattern() {
+    assert!(fits_pattern("veth%d", "veth12"));
+    assert!(!fits_pattern("veth%d", "veth"));
+    assert!(!fits_pattern("veth%d", "vethx1"));
+    assert!(!fits_pattern("veth", "veth1"));
+    let mut table = RequestTable::default();
+    let mention =
+        LinkMention { ifname: Some("veth%d".to_owned()), kind: Some("veth".to_owned()), ..LinkMention::default() };
+    let (request, actor) = request(10, 5, NETLINK_ROUTE, HERE, vec![message(RTM_NEWLINK, 1, mention)]);
+    table.open(request, actor);
+    assert_eq!(pid_of(&table.naming(veth("veth0"), LinkAct::Appeared, HERE, WINDOW)), Some(10));
+    assert_eq!(table.naming(veth("eth7"), LinkAct::Appeared, HERE, WINDOW), Match::None);
+}
+
+#[test]
+fn an_ifindex_of_another_netns_means_nothing_here() {
+    let mut table = RequestTable::default();
+    let mention = LinkMention { ifindex: Some(Ifindex(9)), ..LinkMention::default() };
+    let (request, actor) = request(10, 5, NETLINK_ROUTE, POD, vec![message(RTM_DELLINK, 1, mention)]);
+    table.open(request, actor);
+    assert_eq!(table.naming(veth("x"), LinkAct::Disappeared, HERE, WINDOW), Match::None);
+}
+
+#[test]
+fn queries_are_no_changes() {
+    let (get, _) = request(10, 5, NETLINK_ROUTE, HERE, vec![message(18, 1, LinkMention::default())]);
+    assert!(!RequestTable::is_change(&get));
+    let (new, _) = request(10, 5, NETLINK_ROUTE, HERE, vec![message(16, 1, named("x"))]);
+    assert!(RequestTable::is_change(&new));
+}

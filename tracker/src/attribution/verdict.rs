@@ -1,0 +1,56 @@
+//! Verdicts: from what is known of a deed to its owner, never without evidence and never by default.
+
+use std::collections::HashMap;
+
+use crate::model::ids::ActorId;
+use crate::model::owner::{Attribution, Certainty, Evidence, Owner};
+use crate::model::process::Actor;
+use crate::model::subject::{Snapshot, Subject};
+
+use super::{Classification, OwnerRules, Users, names};
+
+/// Actors whose classification is remembered; one actor makes many objects.
+const REMEMBERED: usize = 4096;
+
+/// Judges deeds by the owner rules.
+pub struct Judge {
+    rules: OwnerRules,
+    users: Box<dyn Users + Send>,
+    known: HashMap<ActorId, Classification>,
+}
+
+impl Judge {
+    /// A judge by these rules; `users` turns user ids into names.
+    pub fn new(rules: OwnerRules, users: Box<dyn Users + Send>) -> Self {
+        Self { rules, users, known: HashMap::new() }
+    }
+
+    /// The verdict on a deed of a known actor. `is_exact`: the kernel said who; otherwise content did.
+    pub fn seen(&mut self, id: ActorId, actor: &Actor, is_exact: bool, evidence: Evidence) -> Attribution {
+        if self.known.len() >= REMEMBERED {
+            self.known.clear();
+        }
+        let classification = self.known.entry(id).or_insert_with(|| self.rules.classify(actor, &*self.users)).clone();
+        let Classification { owner, evidence: rule, weak } = classification;
+        let certainty = match (&rule, is_exact && !weak) {
+            (Evidence::NoOwnerRule { .. }, _) => Certainty::Unknown,
+            (_, true) => Certainty::Exact,
+            (_, false) => Certainty::Correlated,
+        };
+        Attribution::new(owner, certainty, Some(id), evidence).with(rule)
+    }
+
+    /// The verdict on a thing that nobody was seen making: `why` there is no witness, then what its name says.
+    pub fn unseen(subject: &Subject, snapshot: &Snapshot, why: Evidence) -> Attribution {
+        match names::infer(subject, snapshot) {
+            Some((owner, name)) => Attribution::new(owner, Certainty::Inferred, None, why).with(name),
+            None => Attribution::unknown(why),
+        }
+    }
+
+    /// The verdict on what the kernel makes by itself.
+    pub fn kernel_made(sign: &str) -> Attribution {
+        let evidence = Evidence::KernelMade { sign: sign.to_owned() };
+        Attribution::new(Owner::kernel(), Certainty::Correlated, None, evidence)
+    }
+}

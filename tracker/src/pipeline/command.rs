@@ -1,0 +1,40 @@
+//! Orders to the recorder, in line with the kernel's records.
+
+use std::sync::mpsc::SyncSender;
+
+use crate::journal::JournalError;
+use crate::model::ids::OperationId;
+use crate::model::operation::{Operation, OperationKind};
+
+/// One order.
+#[derive(Debug)]
+pub enum Command {
+    /// Tell me when everything caused before this order is in the journal, durable.
+    Barrier {
+        /// Answered when it is so.
+        done: SyncSender<Result<(), JournalError>>,
+    },
+    /// Records that an operation of ours begins; changes by the tracker itself belong to it from now on.
+    BeginOperation {
+        /// What for.
+        kind: OperationKind,
+        /// User id of who asked.
+        requested_by: u32,
+        /// Steps planned.
+        planned: u64,
+        /// Answered with the operation, once it is durable.
+        done: SyncSender<Result<Operation, JournalError>>,
+    },
+    /// Records how the operation ended.
+    EndOperation {
+        /// Its last state.
+        operation: Operation,
+        /// Answered with its number, once it is durable.
+        done: SyncSender<Result<OperationId, JournalError>>,
+    },
+    /// Record what is queued, make it durable and end.
+    Stop {
+        /// Answered when done.
+        done: SyncSender<()>,
+    },
+}

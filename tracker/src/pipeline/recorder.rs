@@ -1,0 +1,331 @@
+//! The recorder: the one writer. Takes batches of records and turns them into journal entries.
+
+mod nft;
+mod operations;
+mod paths;
+mod resync;
+mod rtnl;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tracing::error;
+
+use crate::attribution::requests::{Match, RequestTable, Window};
+use crate::attribution::verdict::Judge;
+use crate::capture::Raw;
+use crate::capture::roots::Root;
+use crate::decode;
+use crate::journal::{Journal, JournalError};
+use crate::lineage::ProcessTable;
+use crate::model::change::{Change, ChangeKind};
+use crate::model::gap::{GapReason, Source};
+use crate::model::ids::{ActorId, Generation, ObjectId, Tgid};
+use crate::model::object::{Deed, Scope};
+use crate::model::observation::Observation;
+use crate::model::operation::Operation;
+use crate::model::owner::{Attribution, Evidence};
+use crate::model::path::Inode;
+use crate::model::process::Actor;
+use crate::model::subject::{Snapshot, Subject};
+use crate::model::time::{BootTime, WallTime};
+
+pub use resync::BaselineError;
+
+use super::capture_loop::Batch;
+use super::effects::Effect;
+use super::status::Board;
+use super::world::{Tracked, World};
+use nft::{HandleMarks, OpenCommit};
+
+/// Longest time an entry stays without being made durable.
+const FLUSH_EVERY: Duration = Duration::from_millis(250);
+/// How often the journal notes that the tracker is alive.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+
+/// What the recorder is told about its surroundings.
+pub struct Surroundings {
+    /// The boot and the network namespace that are recorded.
+    pub scope: Scope,
+    /// Directories that are watched.
+    pub roots: Vec<Root>,
+    /// Largest number of paths a scan may find.
+    pub scan_limit: usize,
+    /// Our own process: its changes belong to the operation under way.
+    pub own_tgid: Tgid,
+}
+
+/// The one writer.
+pub struct Recorder {
+    journal: Box<dyn Journal>,
+    lineage: ProcessTable,
+    requests: RequestTable,
+    judge: Judge,
+    world: World,
+    surroundings: Surroundings,
+    board: Arc<Board>,
+    /// The nf_tables commit that is not closed yet.
+    open_commit: OpenCommit,
+    /// Highest handle given out in each table: what is new has a higher one.
+    handles: HandleMarks,
+    generation: Generation,
+    /// Changes not yet handed to the journal.
+    changes: Vec<Change>,
+    /// Paths moved away in this batch, by inode: the second half of a move finds its object here.
+    moved: HashMap<Inode, (Subject, ObjectId)>,
+    /// Streams whose content must be read anew.
+    lost: Vec<(Source, GapReason)>,
+    /// An IPv4 route may be gone without a notification, and who caused it.
+    check_routes: Option<Attribution>,
+    operation: Option<Operation>,
+    /// Whether an actor is the tracker itself, for the operation under way.
+    own_actors: HashMap<ActorId, bool>,
+    /// Everything before this moment is recorded.
+    recorded_until: WallTime,
+    last_flush: Instant,
+    last_heartbeat: Instant,
+}
+
+impl Recorder {
+    /// A recorder that knows nothing yet: [`Recorder::baseline`] comes first.
+    pub fn new(
+        journal: Box<dyn Journal>,
+        lineage: ProcessTable,
+        judge: Judge,
+        surroundings: Surroundings,
+        board: Arc<Board>,
+    ) -> Self {
+        Self {
+            journal,
+            lineage,
+            requests: RequestTable::default(),
+            judge,
+            world: World::default(),
+            surroundings,
+            board,
+            open_commit: OpenCommit::default(),
+            handles: HandleMarks::default(),
+            generation: Generation(0),
+            changes: Vec::new(),
+            moved: HashMap::new(),
+            lost: Vec::new(),
+            check_routes: None,
+            operation: None,
+            own_actors: HashMap::new(),
+            recorded_until: WallTime::now(),
+            last_flush: Instant::now(),
+            last_heartbeat: Instant::now(),
+        }
+    }
+
+    /// Records batches until told to stop or until the capture loop is gone.
+    pub fn run(mut self, batches: &Receiver<Batch>) {
+        loop {
+            match batches.recv_timeout(FLUSH_EVERY) {
+                Ok(batch) => {
+                    if self.take(batch) {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.tick(true);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Records one batch; tells whether it ordered to stop.
+    fn take(&mut self, batch: Batch) -> bool {
+        let Batch { records, window, commands } = batch;
+        let is_idle = records.is_empty();
+        for record in records {
+            self.record(record, window);
+        }
+        self.end_moves();
+        if let Some(attribution) = self.check_routes.take() {
+            self.verify_routes(attribution);
+        }
+        self.resync_lost();
+        self.commit();
+        if self.lost.is_empty() {
+            self.recorded_until = WallTime::now();
+        }
+        self.tick(is_idle);
+        let mut is_stopped = false;
+        for command in commands {
+            is_stopped |= self.obey(command);
+        }
+        is_stopped
+    }
+
+    /// Nothing came: what could not be done before may be done now.
+    fn idle(&mut self) {
+        if let Some(attribution) = self.check_routes.take() {
+            self.verify_routes(attribution);
+        }
+        self.resync_lost();
+        self.commit();
+        self.tick(true);
+    }
+
+    fn record(&mut self, record: Raw, window: Window) {
+        let mut observations = Vec::new();
+        match record {
+            Raw::Bpf(bytes) => match decode::task::decode(&bytes) {
+                Ok(observation) => observations.push(observation),
+                Err(error) => self.board.undecoded("BPF record", &error.to_string()),
+            },
+            Raw::Nfnetlink(datagram) => {
+                let report = decode::nft::decode(&datagram, &mut observations);
+                self.begin_datagram(&report);
+            }
+            Raw::Rtnetlink(datagram) => {
+                if decode::rtnl::decode(&datagram, &mut observations) > 0 {
+                    self.board.undecoded("rtnetlink message", "not understood");
+                    self.lost.push((Source::Rtnetlink, GapReason::Undecoded { source: Source::Rtnetlink }));
+                }
+            }
+            Raw::Path(path) => observations.push(Observation::Path(path)),
+            Raw::Lost { source, lost } => observations.push(Observation::Loss { source, lost }),
+        }
+        for observation in observations {
+            self.observe(observation, window);
+        }
+    }
+
+    fn observe(&mut self, observation: Observation, window: Window) {
+        self.lineage.observe(&observation);
+        match observation {
+            Observation::Fork { .. } | Observation::Exec { .. } | Observation::Exit { .. } => {}
+            Observation::RequestOpened(request) => {
+                if RequestTable::is_change(&request) {
+                    let actor = Arc::new(self.lineage.actor_of(&request.task));
+                    self.requests.open(request, actor);
+                }
+            }
+            Observation::RequestClosed { time, tid, portid, result: _ } => self.requests.close(tid, time, portid),
+            Observation::TableReplaced { task, netns, family, table, result, .. } => {
+                if netns == self.surroundings.scope.netns && result == 0 {
+                    let actor = self.lineage.actor_of(&task);
+                    let evidence = Evidence::TableReplace { table: format!("{family} {table}") };
+                    let attribution = self.judge_actor(&actor, true, evidence);
+                    self.replaced_table(family, table, &attribution);
+                }
+            }
+            Observation::Nft { subject, after } => self.open_commit.notifications.push((subject, after)),
+            Observation::NftCommitted { generation, tid, comm } => self.committed(generation, tid, comm, window),
+            Observation::Rtnetlink { .. } => self.rtnetlink(observation, window),
+            Observation::Path(path) => self.path(&path),
+            Observation::Loss { source, lost } => {
+                self.board.lost(source, lost);
+                self.lost.push((source, gap_reason(source, lost)));
+            }
+        }
+    }
+
+    /// The content of a legacy table is not read yet: that it was replaced, and by whom, is.
+    fn replaced_table(&mut self, family: &str, table: String, attribution: &Attribution) {
+        let subject = Subject::Xtables { family: family.to_owned(), table };
+        let effect = match self.world.get(&subject) {
+            Some(known) => Effect::changed(known.id, subject, Snapshot::Xtables),
+            None => Effect::created(subject, Snapshot::Xtables),
+        };
+        self.apply(effect, attribution, None);
+    }
+
+    /// The verdict on a request's task, or on why none is known.
+    fn judge_match(&mut self, found: Match, none: impl FnOnce() -> Attribution) -> Attribution {
+        match found {
+            Match::One { actor, evidence, is_exact } => self.judge_actor(&actor, is_exact, evidence),
+            Match::Ambiguous(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }),
+            Match::None => none(),
+        }
+    }
+
+    fn judge_actor(&mut self, actor: &Actor, is_exact: bool, evidence: Evidence) -> Attribution {
+        match self.journal.intern(actor) {
+            Ok(id) => self.judge.seen(id, actor, is_exact, evidence),
+            Err(error) => {
+                self.journal_failed("record an actor", &error);
+                Attribution::unknown(evidence)
+            }
+        }
+    }
+
+    /// Turns an effect into a change for the journal and brings the world up to date.
+    fn apply(&mut self, effect: Effect, attribution: &Attribution, generation: Option<Generation>) {
+        let Effect { kind, object, old_subject, subject, after } = effect;
+        let object = object.unwrap_or_else(|| self.journal.next_object());
+        if kind == ChangeKind::Removed {
+            self.world.remove(&subject);
+        }
+        if let Some(old) = old_subject {
+            self.world.remove(&old);
+        }
+        if let Some(after) = &after {
+            self.world.insert(subject.clone(), Tracked::of(object, after));
+        }
+        let operation = self.own_operation(attribution.actor());
+        let deed = Deed {
+            time: WallTime::now(),
+            boot_time: BootTime::now(),
+            generation,
+            operation,
+            attribution: attribution.clone(),
+        };
+        self.changes.push(Change { object, kind, subject, after, deed });
+    }
+
+    /// Hands the changes to the journal and to whoever follows the log.
+    fn commit(&mut self) {
+        if self.changes.is_empty() {
+            return;
+        }
+        // a copy stays here until the journal has them
+        match self.journal.append(self.changes.clone()) {
+            Ok(_) => {
+                self.changes.clear();
+                self.board.publish();
+            }
+            // They wait for the next turn: a full disk may have room again by then.
+            Err(error) => self.journal_failed("append", &error),
+        }
+    }
+
+    fn tick(&mut self, is_idle: bool) {
+        if self.last_heartbeat.elapsed() >= HEARTBEAT_EVERY {
+            self.last_heartbeat = Instant::now();
+            if is_idle {
+                self.recorded_until = WallTime::now();
+            }
+            let beat = self.journal.heartbeat(self.recorded_until).and_then(|()| self.journal.retain());
+            if let Err(error) = beat {
+                self.journal_failed("note that the tracker is alive", &error);
+            }
+        }
+        if is_idle || self.last_flush.elapsed() >= FLUSH_EVERY {
+            self.last_flush = Instant::now();
+            match self.journal.flush() {
+                Ok(()) => self.board.journal_works(),
+                Err(error) => self.journal_failed("make entries durable", &error),
+            }
+        }
+    }
+
+    fn journal_failed(&self, operation: &'static str, error: &JournalError) {
+        error!(%operation, error = error as &dyn std::error::Error, "the journal failed");
+        self.board.journal_failed(operation, error);
+    }
+}
+
+/// Why a lost record makes a gap.
+fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
+    match source {
+        Source::Nftables | Source::Rtnetlink | Source::Fanotify => GapReason::Overrun { source },
+        Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },
+    }
+}

@@ -1,0 +1,80 @@
+//! Orders: barriers and the tracker's own operations.
+
+use tracing::info;
+
+use crate::journal::JournalError;
+use crate::model::ids::{ActorId, OperationId};
+use crate::model::operation::{Operation, OperationKind, OperationState};
+use crate::model::time::WallTime;
+
+use super::super::command::Command;
+use super::Recorder;
+
+impl Recorder {
+    /// Carries out an order; tells whether it was to stop. Nobody waiting for the answer any more is no error.
+    pub(super) fn obey(&mut self, command: Command) -> bool {
+        match command {
+            Command::Barrier { done } => {
+                let _ = done.send(self.journal.flush());
+                false
+            }
+            Command::BeginOperation { kind, requested_by, planned, done } => {
+                let _ = done.send(self.begin(kind, requested_by, planned));
+                false
+            }
+            Command::EndOperation { operation, done } => {
+                let _ = done.send(self.end(&operation));
+                false
+            }
+            Command::Stop { done } => {
+                self.recorded_until = WallTime::now();
+                let stopped = self.journal.heartbeat(self.recorded_until).and_then(|()| self.journal.flush());
+                if let Err(error) = stopped {
+                    self.journal_failed("stop", &error);
+                }
+                info!("recorded everything up to the stop");
+                let _ = done.send(());
+                true
+            }
+        }
+    }
+
+    fn begin(&mut self, kind: OperationKind, requested_by: u32, planned: u64) -> Result<Operation, JournalError> {
+        let operation = Operation {
+            id: self.journal.next_operation(),
+            kind,
+            requested_by,
+            begun: WallTime::now(),
+            ended: None,
+            state: OperationState::Begun,
+            planned,
+            outcomes: Vec::new(),
+        };
+        self.journal.put_operation(&operation)?;
+        self.operation = Some(operation.clone());
+        Ok(operation)
+    }
+
+    fn end(&mut self, operation: &Operation) -> Result<OperationId, JournalError> {
+        self.operation = None;
+        self.own_actors.clear();
+        self.journal.put_operation(operation)?;
+        Ok(operation.id)
+    }
+
+    /// The operation under way, for changes that the tracker itself made.
+    pub(super) fn own_operation(&mut self, actor: Option<ActorId>) -> Option<OperationId> {
+        let operation = self.operation.as_ref()?.id;
+        let actor = actor?;
+        let is_own = match self.own_actors.get(&actor) {
+            Some(is_own) => *is_own,
+            None => {
+                let known = self.journal.actor(actor).ok()??;
+                let is_own = known.image.id.process.tgid == self.surroundings.own_tgid;
+                self.own_actors.insert(actor, is_own);
+                is_own
+            }
+        };
+        is_own.then_some(operation)
+    }
+}

@@ -1,0 +1,230 @@
+//! Baseline and resync: what lives is read from the kernel, compared with what is known, and every difference is
+//! recorded as found in a gap, with nobody seen doing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use tracing::{debug, info, warn};
+
+use crate::attribution::verdict::Judge;
+use crate::capture::{self, CaptureError};
+use crate::decode;
+use crate::journal::{JournalError, ObjectFilter};
+use crate::model::change::ChangeKind;
+use crate::model::gap::{Gap, GapReason, Source};
+use crate::model::nft::{NftItem, NftSubject, TableRef};
+use crate::model::owner::{Attribution, Evidence};
+use crate::model::subject::{Snapshot, Subject};
+use crate::model::time::{BootTime, WallTime};
+
+use super::super::effects::Effect;
+use super::super::world::Tracked;
+use super::Recorder;
+use super::nft::{HandleMarks, OpenCommit};
+
+/// What a comparison found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Differences {
+    appeared: u64,
+    vanished: u64,
+    changed: u64,
+}
+
+/// A recorder that could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    /// What lives could not be read.
+    #[error("cannot read what lives on this node")]
+    Capture(#[from] CaptureError),
+    /// The journal failed.
+    #[error("cannot record what lives on this node")]
+    Journal(#[from] JournalError),
+}
+
+impl Recorder {
+    /// Compares what the journal knows with what lives, after the sources were attached and before the first batch.
+    ///
+    /// # Errors
+    /// [`BaselineError`] when the kernel cannot be read or the journal not be written.
+    pub fn baseline(&mut self, journal_was_lost: bool) -> Result<(), BaselineError> {
+        let scope = self.surroundings.scope;
+        let last_alive = self.journal.last_alive()?;
+        let began = WallTime::now();
+        self.journal.begin(scope, began)?;
+        self.load_known()?;
+        let reason = match (last_alive, journal_was_lost) {
+            (_, true) => Some(GapReason::JournalLost),
+            (Some(_), false) => Some(GapReason::TrackerDown),
+            (None, false) => None,
+        };
+        let evidence = match &reason {
+            Some(reason) => Evidence::Gap { reason: reason.clone() },
+            None => Evidence::Baseline,
+        };
+        let mut all = Differences::default();
+        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify] {
+            let live = self.read_live(source)?;
+            let found = self.compare(source, live, &evidence);
+            all.appeared += found.appeared;
+            all.vanished += found.vanished;
+            all.changed += found.changed;
+        }
+        info!(known = self.world.len(), appeared = all.appeared, vanished = all.vanished, "baseline read");
+        if let Some(reason) = reason {
+            self.append_gap(last_alive.unwrap_or(began), reason, all);
+        }
+        self.commit();
+        self.journal.flush()?;
+        self.recorded_until = WallTime::now();
+        Ok(())
+    }
+
+    /// The objects that the journal holds for this boot and network namespace, paths of any.
+    fn load_known(&mut self) -> Result<(), JournalError> {
+        let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
+        let world = &mut self.world;
+        self.journal.visit(&filter, &mut |object| {
+            world.insert(object.subject, Tracked::of(object.id, &object.snapshot));
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Reads anew what lost streams may have hidden, and records the gap.
+    pub(super) fn resync_lost(&mut self) {
+        let mut lost = std::mem::take(&mut self.lost);
+        // one look at what lives answers all that one stream lost before it
+        lost.dedup();
+        for (source, reason) in lost {
+            match source {
+                Source::Nftables | Source::Rtnetlink | Source::Fanotify => self.resync(source, reason),
+                // Who did it is lost, not what was done: nothing to read anew.
+                Source::Processes | Source::Requests => {
+                    self.append_gap(self.recorded_until, reason, Differences::default());
+                }
+            }
+        }
+    }
+
+    pub(super) fn resync(&mut self, source: Source, reason: GapReason) {
+        if source == Source::Nftables {
+            // The rest of an interrupted commit is in the dump; its notifications are no news then.
+            self.open_commit = OpenCommit::default();
+        }
+        match self.read_live(source) {
+            Ok(live) => {
+                let found = self.compare(source, live, &Evidence::Gap { reason: reason.clone() });
+                warn!(%source, %reason, appeared = found.appeared, vanished = found.vanished, "resynchronised after a gap");
+                self.append_gap(self.recorded_until, reason, found);
+            }
+            Err(error) => {
+                warn!(%source, error = &error as &dyn std::error::Error, "cannot resynchronise, trying again");
+                self.lost.push((source, reason));
+            }
+        }
+    }
+
+    fn append_gap(&mut self, from: WallTime, reason: GapReason, found: Differences) {
+        let Differences { appeared, vanished, changed } = found;
+        let gap =
+            Gap { from, to: WallTime::now(), from_boot: Some(BootTime::now()), reason, appeared, vanished, changed };
+        self.commit();
+        if let Err(error) = self.journal.append_gap(gap) {
+            self.journal_failed("record a gap", &error);
+        }
+    }
+
+    fn read_live(&mut self, source: Source) -> Result<Vec<(Subject, Snapshot)>, CaptureError> {
+        match source {
+            Source::Nftables => {
+                let dump = capture::nfnetlink::dump()?;
+                self.generation = dump.generation;
+                self.handles = HandleMarks::of(&dump.objects);
+                Ok(dump.objects)
+            }
+            Source::Rtnetlink => {
+                let mut live = capture::rtnetlink::dump()?;
+                let names: BTreeMap<_, _> = live
+                    .iter()
+                    .filter_map(|(subject, snapshot)| match (subject, snapshot) {
+                        (Subject::Link(ifindex), Snapshot::Link(link)) => Some((*ifindex, link.name.clone())),
+                        _ => None,
+                    })
+                    .collect();
+                for (_, snapshot) in &mut live {
+                    decode::rtnl::fill_names(snapshot, |ifindex| names.get(&ifindex).cloned());
+                }
+                Ok(live)
+            }
+            Source::Fanotify => {
+                let scan = capture::scan::scan(&self.surroundings.roots, self.surroundings.scan_limit)?;
+                if scan.truncated {
+                    warn!(limit = self.surroundings.scan_limit, "more paths than `max_paths`: the rest is not known");
+                }
+                for (path, why) in &scan.skipped {
+                    debug!(%path, %why, "not looked into");
+                }
+                Ok(scan.objects)
+            }
+            Source::Processes | Source::Requests => Ok(Vec::new()),
+        }
+    }
+
+    fn compare(&mut self, source: Source, live: Vec<(Subject, Snapshot)>, evidence: &Evidence) -> Differences {
+        let mut found = Differences::default();
+        let recreated = self.recreated_tables(&live);
+        let alive: BTreeSet<&Subject> = live.iter().map(|(subject, _)| subject).collect();
+        let gone = self.world.subjects(|subject| {
+            source_of(subject) == Some(source) && (!alive.contains(subject) || is_in(subject, &recreated))
+        });
+        for subject in gone {
+            let Some(known) = self.world.get(&subject) else { continue };
+            found.vanished += 1;
+            let effect = Effect::removed(known.id, subject);
+            self.apply(effect, &Attribution::unknown(evidence.clone()), None);
+        }
+        for (subject, snapshot) in live {
+            match self.world.get(&subject) {
+                Some(known) if known.digest == snapshot.digest() => {}
+                Some(known) => {
+                    found.changed += 1;
+                    let effect = Effect::changed(known.id, subject, snapshot);
+                    self.apply(effect, &Attribution::unknown(evidence.clone()), None);
+                }
+                None => {
+                    found.appeared += 1;
+                    let attribution = Judge::unseen(&subject, &snapshot, evidence.clone());
+                    let effect = Effect { kind: ChangeKind::Found, ..Effect::created(subject, snapshot) };
+                    self.apply(effect, &attribution, None);
+                }
+            }
+        }
+        found
+    }
+
+    /// Tables of the same name that are not the ones known: another handle, and every handle inside starts anew.
+    fn recreated_tables(&self, live: &[(Subject, Snapshot)]) -> BTreeSet<TableRef> {
+        live.iter()
+            .filter_map(|(subject, snapshot)| match (subject, snapshot) {
+                (Subject::Nft(NftSubject { table, item: NftItem::Table }), Snapshot::Nft(nft)) => {
+                    let known = self.world.get(subject)?;
+                    (known.handle != nft.handle()).then(|| table.clone())
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn is_in(subject: &Subject, tables: &BTreeSet<TableRef>) -> bool {
+    matches!(subject, Subject::Nft(nft) if tables.contains(&nft.table))
+}
+
+/// The stream that reports a subject; `None` for what no stream reports.
+fn source_of(subject: &Subject) -> Option<Source> {
+    match subject {
+        Subject::Nft(_) => Some(Source::Nftables),
+        Subject::Xtables { .. } => None,
+        Subject::Link(_) | Subject::Address(_) | Subject::Route(_) | Subject::IpRule(_) => Some(Source::Rtnetlink),
+        Subject::Path(_) => Some(Source::Fanotify),
+    }
+}

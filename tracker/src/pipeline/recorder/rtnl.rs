@@ -1,0 +1,134 @@
+//! Links, addresses, routes and ip rules.
+
+use std::net::IpAddr;
+
+use tracing::warn;
+
+use crate::attribution::requests::{LinkAct, LinkNames, Match, Window};
+use crate::attribution::verdict::Judge;
+use crate::capture::rtnetlink::{Listing, dump_of};
+use crate::decode;
+use crate::model::ids::{Ifindex, Ifname, NetlinkSeq, Portid};
+use crate::model::observation::Observation;
+use crate::model::owner::{Attribution, Evidence};
+use crate::model::subject::{Snapshot, Subject};
+
+use super::super::effects;
+use super::Recorder;
+
+impl Recorder {
+    pub(super) fn rtnetlink(&mut self, observation: Observation, window: Window) {
+        let takes_routes = decode::rtnl::may_drop_routes(&observation);
+        let Observation::Rtnetlink { subject, mut after, portid, seq, ifname } = observation else { return };
+        if let Some(after) = &mut after {
+            decode::rtnl::fill_names(after, |ifindex| self.world.ifname(ifindex).map(Ifname::new));
+        }
+        let effect = effects::of_one(&self.world, subject.clone(), after.clone());
+        if effect.is_none() && !takes_routes {
+            return;
+        }
+        let attribution = match &subject {
+            Subject::Link(ifindex) => self.who_touched_link(*ifindex, after.as_ref(), ifname.as_deref(), window),
+            _ => self.who_numbered(&subject, portid, seq, after.as_ref(), window),
+        };
+        if let Some(effect) = effect {
+            self.apply(effect, &attribution, None);
+        }
+        if takes_routes {
+            if after.is_none()
+                && let Subject::Link(ifindex) = subject
+            {
+                self.forget_addresses_of(ifindex, &attribution);
+            }
+            self.check_routes = Some(attribution);
+        }
+    }
+
+    fn who_touched_link(
+        &mut self,
+        ifindex: Ifindex,
+        after: Option<&Snapshot>,
+        ifname: Option<&str>,
+        window: Window,
+    ) -> Attribution {
+        let old_name = self.world.ifname(ifindex).map(str::to_owned);
+        let act = match (after, &old_name) {
+            (None, _) => LinkAct::Disappeared,
+            (Some(_), None) => LinkAct::Appeared,
+            (Some(_), Some(_)) => LinkAct::Changed,
+        };
+        let (name, kind) = match after {
+            Some(Snapshot::Link(link)) => (link.name.as_str(), link.kind.as_deref()),
+            _ => (ifname.or(old_name.as_deref()).unwrap_or_default(), None),
+        };
+        let names = LinkNames { ifindex, name, old_name: old_name.as_deref(), kind };
+        let found = self.requests.naming(names, act, self.surroundings.scope.netns, window);
+        self.judge_match(found, || Attribution::unknown(Evidence::NoRequest))
+    }
+
+    /// Addresses, routes and ip rules say whose request they answer. The kernel's own say 0, and so do IPv6 addresses
+    /// that somebody asked for: a worker finishes those.
+    fn who_numbered(
+        &mut self,
+        subject: &Subject,
+        portid: Portid,
+        seq: NetlinkSeq,
+        after: Option<&Snapshot>,
+        window: Window,
+    ) -> Attribution {
+        let found = self.requests.numbered(portid, seq, self.surroundings.scope.netns, window);
+        match (found, kernel_sign(subject, portid, after)) {
+            (Match::None, Some(sign)) => Judge::kernel_made(sign),
+            (found, _) => self.judge_match(found, || Attribution::unknown(Evidence::NoRequest)),
+        }
+    }
+
+    fn forget_addresses_of(&mut self, ifindex: Ifindex, attribution: &Attribution) {
+        let gone =
+            self.world.subjects(|subject| matches!(subject, Subject::Address(address) if address.ifindex == ifindex));
+        for subject in gone {
+            if let Some(effect) = effects::of_one(&self.world, subject, None) {
+                self.apply(effect, attribution, None);
+            }
+        }
+    }
+
+    /// The kernel drops IPv4 routes silently when their link goes down or their source address goes: look which are
+    /// left.
+    pub(super) fn verify_routes(&mut self, attribution: Attribution) {
+        let live = match dump_of(Listing::Routes) {
+            Ok(live) => live,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "routes could not be read back, trying again");
+                self.check_routes = Some(attribution);
+                return;
+            }
+        };
+        let live: std::collections::HashSet<Subject> = live.into_iter().map(|(subject, _)| subject).collect();
+        let gone = self.world.subjects(|subject| matches!(subject, Subject::Route(_)) && !live.contains(subject));
+        for subject in gone {
+            if let Some(effect) = effects::of_one(&self.world, subject, None) {
+                self.apply(effect, &attribution, None);
+            }
+        }
+    }
+}
+
+/// `RTPROT_KERNEL` and `RTPROT_RA`.
+const KERNEL_PROTOCOLS: [u8; 2] = [2, 9];
+
+/// What shows that a notification answers nobody's request.
+fn kernel_sign(subject: &Subject, portid: Portid, after: Option<&Snapshot>) -> Option<&'static str> {
+    match (subject, after) {
+        (_, Some(Snapshot::Route(route))) if KERNEL_PROTOCOLS.contains(&route.protocol) => {
+            Some("route protocol kernel or ra")
+        }
+        (Subject::Address(address), Some(Snapshot::Address(snapshot))) => match address.address {
+            IpAddr::V6(v6) if v6.is_loopback() || v6.is_unicast_link_local() => Some("link-local address"),
+            _ if snapshot.is_dynamic => Some("dynamic address"),
+            _ => None,
+        },
+        (_, None) if portid == Portid(0) => Some("no request behind the removal"),
+        _ => None,
+    }
+}

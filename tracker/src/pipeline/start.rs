@@ -1,0 +1,237 @@
+//! Starting: sources first, then the journal, then stock-taking, then the threads.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use tracing::{error, info, warn};
+
+use crate::attribution::verdict::Judge;
+use crate::attribution::{OwnerRules, PasswdUsers, RulesError};
+use crate::capture::CaptureError;
+use crate::capture::fanotify::FanotifySource;
+use crate::capture::nfnetlink::NftSource;
+use crate::capture::rtnetlink::RtSource;
+use crate::config::Config;
+use crate::control::api::{SetAsideView, SourceState};
+use crate::journal::open::{OpenOptions, Opened, open};
+use crate::journal::sled::SledOptions;
+use crate::journal::{Journal, JournalError, JournalLimits};
+use crate::lineage::{Limits, ProcFs, ProcessTable};
+use crate::model::gap::Source;
+use crate::model::ids::{BootId, NetnsId, Tgid};
+use crate::model::object::Scope;
+use crate::model::time::BootTime;
+
+use super::capture_loop::{self, Batch, CommandQueue, Sources};
+use super::command::Command;
+use super::node::TrackerNode;
+use super::recorder::{BaselineError, Recorder, Surroundings};
+use super::status::Board;
+use super::{sources, status};
+
+/// Batches between the threads; what does not fit waits in the kernel's queues.
+const BATCHES: usize = 16;
+
+/// A tracker that could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A source that nothing can go without.
+    #[error("cannot watch {what}")]
+    Capture {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: CaptureError,
+    },
+    /// The journal.
+    #[error("cannot open the journal")]
+    Journal(#[from] JournalError),
+    /// Stock-taking.
+    #[error("cannot take stock")]
+    Baseline(#[from] BaselineError),
+    /// The owner rules.
+    #[error("cannot use owner rules `{path}`")]
+    Rules {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: RulesError,
+    },
+    /// A file that tells where we are.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A running tracker.
+pub struct Running {
+    node: Arc<TrackerNode>,
+    commands: CommandQueue,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// What the control socket asks.
+    pub fn node(&self) -> Arc<TrackerNode> {
+        Arc::clone(&self.node)
+    }
+
+    /// Records what is queued, closes the journal and ends the threads.
+    pub fn stop(self) {
+        let (done, stopped) = sync_channel(1);
+        self.commands.send(Command::Stop { done });
+        // a recorder that is gone answers by hanging up
+        let _ = stopped.recv();
+        for thread in self.threads {
+            if thread.join().is_err() {
+                error!("a thread of the tracker had panicked");
+            }
+        }
+    }
+}
+
+/// Starts a tracker in the calling thread's network and mount namespace. Returns when it records.
+///
+/// # Errors
+/// [`StartError`]. BPF and fanotify that are not to be had are no errors: the tracker goes on without, and says so.
+pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError> {
+    let board = Arc::new(Board::default());
+    let rules = owner_rules(config)?;
+    let scope = here()?;
+    let journal = open_journal(config, journal_dir, &board)?;
+    let journal_was_lost = journal.set_aside.is_some();
+    let reader = journal.store.reader();
+
+    let commands = CommandQueue::new().map_err(|source| StartError::Capture { what: "the control socket", source })?;
+    let sources = attach(config, &board)?;
+    let mut lineage = ProcessTable::new(ProcFs::host(), Limits::default());
+    lineage.backfill(BootTime::now());
+    let surroundings = Surroundings {
+        scope,
+        roots: config.root.clone(),
+        scan_limit: config.max_paths,
+        own_tgid: Tgid(std::process::id()),
+    };
+    // users made later, or kept by a directory service, go by their number
+    let users = PasswdUsers::parse(&std::fs::read_to_string("/etc/passwd").unwrap_or_default());
+    let judge = Judge::new(rules, Box::new(users));
+    let mut recorder =
+        Recorder::new(Box::new(journal.store) as Box<dyn Journal>, lineage, judge, surroundings, Arc::clone(&board));
+    recorder.baseline(journal_was_lost)?;
+
+    let (sender, receiver) = sync_channel(BATCHES);
+    let threads = vec![
+        spawn_recorder(recorder, receiver)?,
+        spawn_capture(sources, commands.clone(), sender, Arc::clone(&board))?,
+    ];
+    let node = Arc::new(TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board)));
+    board.ready();
+    info!(boot = %scope.boot, netns = %scope.netns, "recording");
+    Ok(Running { node, commands, threads })
+}
+
+fn owner_rules(config: &Config) -> Result<OwnerRules, StartError> {
+    let rules = OwnerRules::default();
+    let Some(path) = &config.owner_rules else { return Ok(rules) };
+    let text = std::fs::read_to_string(path).map_err(|source| StartError::Read { path: path.clone(), source })?;
+    let extra = OwnerRules::from_toml(&text).map_err(|source| StartError::Rules { path: path.clone(), source })?;
+    Ok(rules.extended(extra))
+}
+
+/// The boot and the network namespace we are in.
+fn here() -> Result<Scope, StartError> {
+    let read = |path: &str| {
+        std::fs::read_to_string(path).map_err(|source| StartError::Read { path: PathBuf::from(path), source })
+    };
+    let boot_path = "/proc/sys/kernel/random/boot_id";
+    let boot = BootId::parse(&read(boot_path)?).ok_or_else(|| StartError::Read {
+        path: PathBuf::from(boot_path),
+        source: std::io::Error::other("it holds no boot id"),
+    })?;
+    let netns_path = "/proc/self/ns/net";
+    let netns = std::fs::metadata(netns_path)
+        .map_err(|source| StartError::Read { path: PathBuf::from(netns_path), source })?
+        .ino();
+    // nsfs numbers are 32 bits wide
+    let netns = NetnsId(u32::try_from(netns).unwrap_or(u32::MAX));
+    Ok(Scope { boot, netns })
+}
+
+fn open_journal(config: &Config, dir: &Path, board: &Board) -> Result<Opened, StartError> {
+    let options = OpenOptions {
+        limits: JournalLimits {
+            max_entries: config.journal.max_entries,
+            max_bytes: config.journal.max_bytes,
+            keep_removed: config.journal.keep_removed(),
+            ..JournalLimits::default()
+        },
+        deadline: config.journal.open_deadline(),
+        sled: SledOptions { cache_capacity: config.journal.cache_bytes, ..SledOptions::default() },
+        ..OpenOptions::new(dir)
+    };
+    let opened = open(&options)?;
+    if let Some(aside) = &opened.set_aside {
+        warn!(path = %aside.path.display(), reason = %aside.reason, "the journal was unreadable and is set aside");
+        board.set_aside(SetAsideView { path: aside.path.display().to_string(), reason: aside.reason.to_string() });
+    }
+    Ok(opened)
+}
+
+/// Attaches every source. nf_tables and rtnetlink must work; BPF and fanotify may not.
+fn attach(config: &Config, board: &Board) -> Result<Sources, StartError> {
+    let capture = &config.capture;
+    let bpf = sources::bpf(capture, board);
+    let nft = NftSource::open(capture.nftables_receive_buffer)
+        .map_err(|source| StartError::Capture { what: "nf_tables", source })?;
+    sources::buffer(board, "nftables", nft.receive_buffer(), capture.nftables_receive_buffer);
+    let rt = RtSource::open(capture.rtnetlink_receive_buffer)
+        .map_err(|source| StartError::Capture { what: "links and routes", source })?;
+    let size = rt.receive_buffer().map_err(|source| StartError::Capture { what: "links and routes", source })?;
+    sources::buffer(board, "rtnetlink", size, capture.rtnetlink_receive_buffer);
+    let mut notifications: Vec<(Source, Box<dyn crate::capture::RawSource>)> =
+        vec![(Source::Nftables, Box::new(nft)), (Source::Rtnetlink, Box::new(rt))];
+    match FanotifySource::open(&config.root, sources::fanotify_limits(config.max_paths)) {
+        Ok((source, reports)) => {
+            sources::watched(board, &reports);
+            notifications.push((Source::Fanotify, Box::new(source)));
+        }
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "directories and files are not watched");
+            board.source("fanotify", SourceState::Off, status::chain(&error), sources::remedy(&error));
+        }
+    }
+    Ok(Sources { bpf, notifications })
+}
+
+fn spawn_recorder(recorder: Recorder, batches: Receiver<Batch>) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name("recorder".to_owned())
+        .spawn(move || recorder.run(&batches))
+        .map_err(StartError::Thread)
+}
+
+fn spawn_capture(
+    sources: Sources,
+    commands: CommandQueue,
+    batches: SyncSender<Batch>,
+    board: Arc<Board>,
+) -> Result<JoinHandle<()>, StartError> {
+    let run = move || {
+        if let Err(error) = capture_loop::run(sources, &commands, &batches) {
+            error!(error = &error as &dyn std::error::Error, "capturing ended");
+            board.capture_failed(status::chain(&error));
+        }
+    };
+    std::thread::Builder::new().name("capture".to_owned()).spawn(run).map_err(StartError::Thread)
+}

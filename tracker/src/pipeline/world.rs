@@ -1,0 +1,181 @@
+//! The world: which objects are known to live, in memory, without their content.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::model::digest::Digest;
+use crate::model::ids::{ChainName, Handle, Ifindex, ObjectId, SetName};
+use crate::model::nft::{NftItem, NftSubject, TableRef};
+use crate::model::path::AbsPath;
+use crate::model::subject::{Snapshot, Subject};
+
+/// What the pipeline keeps of a living object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracked {
+    /// Its number in the journal.
+    pub id: ObjectId,
+    /// Digest of its content.
+    pub digest: Digest,
+    /// Its handle, for what has one beside its subject: a re-created table has another.
+    pub handle: Option<Handle>,
+    /// Name, for links; the kernel's messages about other things give only the number.
+    pub ifname: Option<String>,
+    /// Inode, for paths: a moved file keeps it.
+    pub inode: Option<crate::model::path::Inode>,
+}
+
+impl Tracked {
+    /// What to keep of an object with this content.
+    pub fn of(id: ObjectId, snapshot: &Snapshot) -> Self {
+        let (mut handle, mut ifname, mut inode) = (None, None, None);
+        match snapshot {
+            Snapshot::Nft(nft) => handle = nft.handle(),
+            Snapshot::Link(link) => ifname = Some(link.name.as_str().to_owned()),
+            Snapshot::Path(path) => inode = Some(path.inode),
+            Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
+        }
+        Self { id, digest: snapshot.digest(), handle, ifname, inode }
+    }
+}
+
+/// The living objects by subject.
+#[derive(Debug, Default)]
+pub struct World {
+    objects: BTreeMap<Subject, Tracked>,
+}
+
+impl World {
+    /// The object a subject names.
+    pub fn get(&self, subject: &Subject) -> Option<&Tracked> {
+        self.objects.get(subject)
+    }
+
+    /// Notes a living object.
+    pub fn insert(&mut self, subject: Subject, tracked: Tracked) {
+        self.objects.insert(subject, tracked);
+    }
+
+    /// Notes that an object is gone.
+    pub fn remove(&mut self, subject: &Subject) -> Option<Tracked> {
+        self.objects.remove(subject)
+    }
+
+    /// How many live.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether none lives.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Every subject that a test accepts.
+    pub fn subjects(&self, accept: impl Fn(&Subject) -> bool) -> Vec<Subject> {
+        self.objects.keys().filter(|subject| accept(subject)).cloned().collect()
+    }
+
+    /// Name of a link.
+    pub fn ifname(&self, ifindex: Ifindex) -> Option<&str> {
+        self.get(&Subject::Link(ifindex))?.ifname.as_deref()
+    }
+
+    /// What a table's removal takes with it.
+    pub fn in_table(&self, table: &TableRef) -> Vec<Subject> {
+        self.nft_from(table, NftItem::Table, |nft| nft.item != NftItem::Table)
+    }
+
+    /// The rules a chain's removal takes with it.
+    pub fn in_chain(&self, table: &TableRef, chain: &ChainName) -> Vec<Subject> {
+        let from = NftItem::Rule { chain: chain.clone(), handle: Handle(0) };
+        self.nft_from(table, from, |nft| matches!(&nft.item, NftItem::Rule { chain: its, .. } if its == chain))
+    }
+
+    /// The elements a set's removal takes with it.
+    pub fn in_set(&self, table: &TableRef, set: &SetName) -> Vec<Subject> {
+        let from = NftItem::Element { set: set.clone(), key: Vec::new() };
+        self.nft_from(table, from, |nft| matches!(&nft.item, NftItem::Element { set: its, .. } if its == set))
+    }
+
+    /// Subjects of one table from `item` on, in order, while they are of that table and (after the first hit) accepted.
+    fn nft_from(&self, table: &TableRef, item: NftItem, accept: impl Fn(&NftSubject) -> bool) -> Vec<Subject> {
+        let takes_whole_table = item == NftItem::Table;
+        let from = Subject::Nft(NftSubject { table: table.clone(), item });
+        let mut found = Vec::new();
+        for subject in self.objects.range((Bound::Included(from), Bound::Unbounded)).map(|(subject, _)| subject) {
+            match subject {
+                Subject::Nft(nft) if nft.table == *table && accept(nft) => found.push(subject.clone()),
+                Subject::Nft(nft) if nft.table == *table && takes_whole_table => {}
+                _ => break,
+            }
+        }
+        found
+    }
+
+    /// Paths below a directory, parents before children.
+    pub fn below(&self, dir: &AbsPath) -> Vec<AbsPath> {
+        self.objects
+            .range((Bound::Excluded(Subject::Path(dir.clone())), Bound::Unbounded))
+            .map_while(|(subject, _)| match subject {
+                Subject::Path(path) => Some(path),
+                _ => None,
+            })
+            // names that only share the prefix (`/a-b` beside `/a/b`) sort in between
+            .take_while(|path| path.to_string().starts_with(&dir.to_string()))
+            .filter(|path| path.is_within(dir))
+            .cloned()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::nft::Family;
+    use std::path::Path;
+
+    fn tracked(id: u64) -> Tracked {
+        Tracked { id: ObjectId(id), digest: Digest([0; 16]), handle: None, ifname: None, inode: None }
+    }
+
+    fn nft(name: &str, item: NftItem) -> Subject {
+        Subject::Nft(NftSubject { table: TableRef { family: Family::Ip, name: name.into() }, item })
+    }
+
+    #[test]
+    fn a_table_a_chain_and_a_set_take_what_is_in_them_and_nothing_else() {
+        let mut world = World::default();
+        let rule = |chain: &str, handle| NftItem::Rule { chain: chain.into(), handle: Handle(handle) };
+        let mut subjects = Vec::new();
+        for table in ["a", "filter", "z"] {
+            subjects.push(nft(table, NftItem::Table));
+            for chain in ["FORWARD", "FORWARD2"] {
+                subjects.push(nft(table, NftItem::Chain(chain.into())));
+                subjects.extend([1, 900].map(|handle| nft(table, rule(chain, handle))));
+            }
+            subjects.push(nft(table, NftItem::Set("s".into())));
+            subjects.push(nft(table, NftItem::Element { set: "s".into(), key: vec![1] }));
+            subjects.push(nft(table, NftItem::Element { set: "t".into(), key: vec![1] }));
+        }
+        for (id, subject) in subjects.into_iter().enumerate() {
+            world.insert(subject, tracked(id as u64));
+        }
+        let filter = TableRef { family: Family::Ip, name: "filter".into() };
+        assert_eq!(world.in_table(&filter).len(), 9);
+        assert_eq!(
+            world.in_chain(&filter, &"FORWARD".into()),
+            vec![nft("filter", rule("FORWARD", 1)), nft("filter", rule("FORWARD", 900))]
+        );
+        assert_eq!(world.in_set(&filter, &"s".into()).len(), 1);
+    }
+
+    #[test]
+    fn below_a_directory_is_by_component_not_by_prefix() {
+        let mut world = World::default();
+        let path = |text: &str| AbsPath::new(Path::new(text)).expect("absolute");
+        for (id, text) in ["/a", "/a-b", "/a/b", "/a/b/c", "/ab"].into_iter().enumerate() {
+            world.insert(Subject::Path(path(text)), tracked(id as u64));
+        }
+        assert_eq!(world.below(&path("/a")), vec![path("/a/b"), path("/a/b/c")]);
+    }
+}

@@ -1,0 +1,52 @@
+//! The tests: format, lints, the BPF object's freshness, documentation, unit and namespace tests.
+
+use std::process::Command;
+
+use clap::{Args, ValueEnum};
+
+use crate::error::XtaskError;
+use crate::{ebpf, provision, shell};
+
+/// What to test.
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Only one tier.
+    #[arg(long, value_enum)]
+    tier: Option<Tier>,
+}
+
+/// Tiers, from cheap to dear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tier {
+    /// Formatting, lints and documentation.
+    Lint,
+    /// The BPF object in the tree comes from the sources in the tree.
+    Ebpf,
+    /// Unit and namespace tests.
+    Run,
+}
+
+/// Runs the tiers in order; stops at the first failure.
+pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
+    let is_wanted = |tier| arguments.tier.is_none_or(|only| only == tier);
+    provision::run()?;
+    if is_wanted(Tier::Ebpf) {
+        println!("{}", ebpf::build(true)?);
+    }
+    if is_wanted(Tier::Lint) {
+        lint()?;
+    }
+    if is_wanted(Tier::Run) {
+        shell::build_programs(false)?;
+        shell::run("cargo", &["test", "--workspace"])?;
+    }
+    Ok(())
+}
+
+fn lint() -> Result<(), XtaskError> {
+    shell::run("cargo", &["fmt", "--all", "--check"])?;
+    shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    let mut doc = Command::new("cargo");
+    doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
+    shell::run_command(doc.current_dir(shell::workspace()))
+}
