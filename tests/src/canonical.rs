@@ -1,9 +1,10 @@
 //! Canonical dumps: what a node looks like, without counters and handles, so that two can be compared byte by byte.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::Result;
 use crate::node::Node;
+use crate::{Result, wait};
 
 /// The dumps, by the command that made them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,21 +15,30 @@ const DUMPS: [(&str, &str); 7] = [
     ("iptables-save", "iptables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("ip6tables-save", "ip6tables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("nft list ruleset", "nft --stateless list ruleset"),
-    (
-        "ip link",
-        "ip -details link show | sed -E 's/^[0-9]+: //; s/(gc_timer|hello_timer|tcn_timer|topology_change_timer) +[0-9.]+//g'",
-    ),
+    ("ip link", "ip -details link show | sed -E 's/^[0-9]+: //; s/[a-z_]+_timer +[0-9.]+//g'"),
     ("ip address", "ip -brief address show"),
     ("ip route", "ip route show table all; ip -6 route show table all | sed -E 's/ expires [0-9]+sec//'"),
     ("ip rule", "ip rule show; ip -6 rule show"),
 ];
 
 impl Canonical {
-    /// Dumps a node, with the tree below the given directories.
+    /// Dumps a node, with the tree below the given directories, once it has settled: no address is tentative any more
+    /// and two dumps in a row are equal.
     ///
     /// # Errors
-    /// When a tool fails.
+    /// When a tool fails, or the node does not settle.
     pub fn of(node: &Node, dirs: &[&str]) -> Result<Self> {
+        let mut last = Self::now(node, dirs)?;
+        wait::until("a node that has settled", Duration::from_secs(20), || {
+            let is_tentative = node.sh("ip -6 address show tentative").is_ok_and(|tentative| !tentative.is_empty());
+            let now = Self::now(node, dirs).ok()?;
+            let is_settled = !is_tentative && now == last;
+            last = now.clone();
+            is_settled.then_some(now)
+        })
+    }
+
+    fn now(node: &Node, dirs: &[&str]) -> Result<Self> {
         let mut dumps = BTreeMap::new();
         for (name, script) in DUMPS {
             dumps.insert(name, node.sh(script)?);

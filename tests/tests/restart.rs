@@ -43,7 +43,9 @@ fn after_a_kill_the_record_is_there_and_the_meantime_is_a_gap() {
     assert_eq!(status["data"]["last_gap"]["vanished"], 1, "{status:#}");
 
     // what is only inferred is not taken without being told to
-    let plan = tracker.json(&["plan", "--owner", "kubernetes"]).expect("a plan");
+    let plan = tracker.cli(&["-o", "json", "plan", "--owner", "kubernetes"]).expect("a plan");
+    assert_eq!(plan.status.code(), Some(3), "something was refused");
+    let plan: Value = serde_json::from_slice(&plan.stdout).expect("JSON");
     let refused = plan["data"]["refusals"].to_string();
     assert!(refused.contains("KUBE-SVC-AAAAAAAAAAAAAAAA"), "{plan:#}");
     tracker.stop().expect("a clean stop");

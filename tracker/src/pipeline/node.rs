@@ -289,7 +289,7 @@ fn step_view(step: &Step) -> StepView {
         text: query::content_text(step.subject(), step.snapshot()),
         owner: step.why().owner.clone(),
         certainty: step.why().certainty,
-        why: step.why().to_string(),
+        why: step.why().evidence.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 

@@ -286,8 +286,9 @@ impl Recorder {
             return;
         }
         // a copy stays here until the journal has them
-        match self.journal.append(self.changes.clone()) {
-            Ok(_) => {
+        let appended = self.journal.append(self.changes.clone());
+        match appended.and_then(|_| self.journal.heartbeat(WallTime::now())) {
+            Ok(()) => {
                 self.changes.clear();
                 self.board.publish();
             }

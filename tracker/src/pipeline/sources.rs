@@ -2,7 +2,7 @@
 
 use tracing::warn;
 
-use crate::capture::bpf::{self, BpfOptions, BpfReport, ProgramState};
+use crate::capture::bpf::{self, BpfOptions, BpfReport, ProgramState, SelfTest};
 use crate::capture::fanotify::{Limits, RootReport, Watch};
 use crate::capture::{CaptureError, RawSource};
 use crate::config::CaptureConfig;
@@ -21,16 +21,7 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
     match bpf::load(&options) {
         Ok((mut source, report)) => {
             let tests = bpf::self_test(&mut source);
-            let tests: Vec<SelfTestView> = tests
-                .checks
-                .iter()
-                .map(|check| SelfTestView {
-                    name: check.name.to_string(),
-                    passed: check.result.is_ok(),
-                    detail: check.result.clone().err().unwrap_or_else(|| "as it was".to_owned()),
-                })
-                .collect();
-            say(board, &report, tests);
+            say(board, &report, &tests);
             Some(Box::new(source))
         }
         Err(error) => {
@@ -46,44 +37,47 @@ fn off(board: &Board, why: &str, remedy: Option<String>) {
     board.source("requests", SourceState::Off, format!("no BPF: {why}; links and routes have no actor"), remedy);
 }
 
-fn say(board: &Board, report: &BpfReport, tests: Vec<SelfTestView>) {
-    let failed: Vec<&str> = tests.iter().filter(|test| !test.passed).map(|test| test.name.as_str()).collect();
-    let missing = report.missing_offsets.len();
+fn say(board: &Board, report: &BpfReport, tests: &SelfTest) {
     let remedy = report.unavailable().find_map(|program| match &program.state {
         ProgramState::Unavailable { remedy, .. } => remedy.clone(),
         ProgramState::Attached { .. } => None,
     });
-    let state = |sees: bool| match (sees, failed.is_empty() && missing == 0) {
-        (true, true) => SourceState::Ok,
-        (true, false) => SourceState::Degraded,
-        (false, _) => SourceState::Off,
-    };
-    let detail = |sees: bool, what: &str, without: &str| {
-        let mut detail = if sees { what.to_owned() } else { without.to_owned() };
-        if !failed.is_empty() {
-            detail.push_str(&format!("; self-test failed: {}", failed.join(", ")));
+    let missing = report.missing_offsets.len();
+    let tell = |name: &str, sees: bool, passed: bool, with: &str, without: &str| {
+        let mut detail = if sees { with } else { without }.to_owned();
+        if sees && !passed {
+            detail.push_str("; the self-test failed");
         }
         if missing > 0 {
             detail.push_str(&format!("; {missing} kernel structure members not found"));
         }
-        detail
+        let state = match (sees, passed && missing == 0) {
+            (true, true) => SourceState::Ok,
+            (true, false) => SourceState::Degraded,
+            (false, _) => SourceState::Off,
+        };
+        board.source(name, state, detail, remedy.clone().filter(|_| !sees));
     };
-    let (processes, requests) = (report.sees_processes(), report.sees_requests());
-    board.source(
+    tell(
         "processes",
-        state(processes),
-        detail(processes, "BPF on fork, exec and exit", "BPF programs did not attach; looked up in /proc"),
-        remedy.clone().filter(|_| !processes),
+        report.sees_processes(),
+        tests.processes_passed(),
+        "BPF on fork, exec and exit",
+        "BPF programs did not attach; looked up in /proc",
     );
-    board.source(
+    tell(
         "requests",
-        state(requests && report.sees_tables()),
-        detail(
-            requests,
-            "BPF on netlink requests and legacy table replaces",
-            "BPF programs did not attach; links and routes have no actor",
-        ),
-        remedy.filter(|_| !requests),
+        report.sees_requests(),
+        tests.requests_passed(),
+        "BPF on netlink requests",
+        "BPF programs did not attach; links and routes have no actor",
+    );
+    tell(
+        "legacy tables",
+        report.sees_tables(),
+        tests.tables_passed(),
+        "BPF on replacements of legacy tables",
+        "BPF programs did not attach; replacements are not seen",
     );
     let programs = report.programs.iter().map(|program| {
         let (attached, detail) = match &program.state {
@@ -95,7 +89,12 @@ fn say(board: &Board, report: &BpfReport, tests: Vec<SelfTestView>) {
         };
         BpfProgramView { name: program.name.to_owned(), attached, detail }
     });
-    board.bpf(programs.collect(), tests);
+    let tests = tests.checks.iter().map(|check| SelfTestView {
+        name: check.name.to_owned(),
+        passed: check.result.is_ok(),
+        detail: check.result.clone().err().unwrap_or_else(|| "recorded as it was".to_owned()),
+    });
+    board.bpf(programs.collect(), tests.collect());
 }
 
 /// Says how large a receive buffer became: the kernel gives less without `CAP_NET_ADMIN`.

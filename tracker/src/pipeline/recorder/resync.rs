@@ -74,8 +74,9 @@ impl Recorder {
             self.append_gap(last_alive.unwrap_or(began), reason, all);
         }
         self.commit();
-        self.journal.flush()?;
         self.recorded_until = WallTime::now();
+        self.journal.heartbeat(self.recorded_until)?;
+        self.journal.flush()?;
         Ok(())
     }
 
