@@ -297,12 +297,13 @@ impl Known {
                     }
                 }
                 Strength::Pattern if act == LinkAct::Appeared => {
-                    let fits_kind = kind.as_deref().is_some_and(|kind| Some(kind) == link.kind);
-                    let fits_name = [ifname, peer_ifname].into_iter().any(|mention| {
-                        mention.as_deref().map_or(fits_kind, |pattern| fits_pattern(pattern, link.name))
-                    });
-                    (fits_kind && fits_name && (is_here || *moves_netns))
-                        .then(|| format!("kind {}", link.kind.unwrap_or_default()))
+                    let kind = kind.as_deref().filter(|kind| Some(*kind) == link.kind)?;
+                    // the kernel names a link without a name by its kind
+                    let by_kind = format!("{kind}%d");
+                    let fits_name = [ifname, peer_ifname]
+                        .into_iter()
+                        .any(|mention| fits_pattern(mention.as_deref().unwrap_or(&by_kind), link.name));
+                    (fits_name && (is_here || *moves_netns)).then(|| format!("kind {kind}"))
                 }
                 Strength::Move if act != LinkAct::Changed => {
                     let direction_fits = if act == LinkAct::Appeared { !is_here } else { is_here };

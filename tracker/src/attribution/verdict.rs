@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::ids::ActorId;
+use crate::model::ids::{ActorId, Ifindex};
 use crate::model::owner::{Attribution, Certainty, Evidence, Owner};
 use crate::model::process::Actor;
 use crate::model::subject::{Snapshot, Subject};
@@ -42,6 +42,10 @@ impl Judge {
 
     /// The verdict on a thing that nobody was seen making: `why` there is no witness, then what its name says.
     pub fn unseen(subject: &Subject, snapshot: &Snapshot, why: Evidence) -> Attribution {
+        if let Some(sign) = kernel_sign(subject, snapshot) {
+            let sign = Evidence::KernelMade { sign: sign.to_owned() };
+            return Attribution::new(Owner::kernel(), Certainty::Inferred, None, why).with(sign);
+        }
         match names::infer(subject, snapshot) {
             Some((owner, name)) => Attribution::new(owner, Certainty::Inferred, None, why).with(name),
             None => Attribution::unknown(why),
@@ -52,5 +56,26 @@ impl Judge {
     pub fn kernel_made(sign: &str) -> Attribution {
         let evidence = Evidence::KernelMade { sign: sign.to_owned() };
         Attribution::new(Owner::kernel(), Certainty::Correlated, None, evidence)
+    }
+}
+
+/// What shows that the kernel made a thing by itself: what every network namespace starts with, and what follows from
+/// links and addresses.
+fn kernel_sign(subject: &Subject, snapshot: &Snapshot) -> Option<&'static str> {
+    const LOOPBACK: Ifindex = Ifindex(1);
+    match (subject, snapshot) {
+        (Subject::Route(_), Snapshot::Route(route)) if route.is_kernel_made() => Some("route protocol kernel"),
+        (Subject::Link(LOOPBACK), Snapshot::Link(link)) if link.kind.is_none() => Some("loopback link"),
+        (Subject::Address(address), _) if address.ifindex == LOOPBACK && address.address.is_loopback() => {
+            Some("loopback address")
+        }
+        (Subject::IpRule(rule), Snapshot::IpRule(snapshot)) => {
+            let is_default = matches!(
+                (rule.priority, snapshot.text.as_str()),
+                (0, "from all lookup local") | (32766, "from all lookup main") | (32767, "from all lookup default")
+            );
+            is_default.then_some("default ip rule")
+        }
+        _ => None,
     }
 }

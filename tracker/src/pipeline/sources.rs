@@ -116,17 +116,25 @@ pub(super) fn fanotify_limits(max_paths: usize) -> Limits {
 /// Says which roots are watched.
 pub(super) fn watched(board: &Board, reports: &[RootReport]) {
     let mut not: Vec<String> = Vec::new();
+    let mut scanned = 0;
     for report in reports {
-        if let Watch::NotWatched { reason } = &report.watch {
-            not.push(format!("{} ({reason})", report.path));
+        match &report.watch {
+            // the kernel's own filesystems cannot be watched anywhere: nothing is wrong with this node
+            Watch::NotWatched { .. } if report.path.as_path().starts_with("/sys") => scanned += 1,
+            Watch::NotWatched { reason } => not.push(format!("{} ({reason})", report.path)),
+            Watch::Watched { .. } => {}
         }
         not.extend(report.holes.iter().map(|(path, reason)| format!("{path} ({reason})")));
     }
     let roots = reports.iter().filter(|report| matches!(report.watch, Watch::Watched { .. })).count();
+    let mut detail = format!("{roots} directories watched");
+    if scanned > 0 {
+        detail.push_str(&format!(", {scanned} below /sys only scanned"));
+    }
     if not.is_empty() {
-        board.source("fanotify", SourceState::Ok, format!("{roots} directories watched"), None);
+        board.source("fanotify", SourceState::Ok, detail, None);
     } else {
-        let detail = format!("{roots} directories watched, not watched: {}", not.join(", "));
+        detail.push_str(&format!(", not watched: {}", not.join(", ")));
         let remedy = "what happens there is found by the next scan, without an actor".to_owned();
         board.source("fanotify", SourceState::Degraded, detail, Some(remedy));
     }
