@@ -136,12 +136,12 @@ pub(super) fn preferred_source(route: &RouteSnapshot) -> Option<IpAddr> {
 }
 
 /// Whether an IPv4 address is a secondary one (`IFA_F_SECONDARY`), which goes with the primary one of its subnet.
-pub(super) fn is_secondary(address: &AddressSnapshot) -> bool {
+pub(crate) fn is_secondary(address: &AddressSnapshot) -> bool {
     address.message.get(2).is_some_and(|flags| flags & 1 != 0)
 }
 
 /// Whether `address` is in `network`/`prefix`.
-pub(super) fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+pub(crate) fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
     match (network, address) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
