@@ -149,7 +149,7 @@ fn address_may_go(register: &Register<'_>, (subject, snapshot): Live<'_>) -> boo
 }
 
 /// The owner's own routes, and those the kernel or the network put there.
-pub(super) fn route_may_go(register: &Register<'_>, (subject, snapshot): Live<'_>) -> bool {
+fn route_may_go(register: &Register<'_>, (subject, snapshot): Live<'_>) -> bool {
     let (Subject::Route(route), Snapshot::Route(content)) = (subject, snapshot) else { return false };
     let is_by_itself = is_made_by_itself(route, content) || content.protocol == RTPROT_RA;
     register.is_owners(subject)

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::links::route_may_go;
 use super::register::Register;
 use super::{Draft, judge, refuse_judged};
 use crate::model::ids::Ifindex;
@@ -114,7 +113,7 @@ fn is_last(register: &Register<'_>, relations: &Relations<'_>, address: &Address
         && !staying(register, relations, address.ifindex).any(|(other, _)| other.address.is_ipv4())
 }
 
-/// What the kernel would remove together with an IPv4 address although it is somebody else's: secondary addresses of its
+/// What the kernel would remove together with an IPv4 address although it is to stay: secondary addresses of its
 /// subnet, routes that prefer it as their source, and every route of a link that loses its last address.
 fn dependents(
     register: &Register<'_>,
@@ -137,7 +136,8 @@ fn dependents(
     for (subject, snapshot) in relations.routes(address.ifindex) {
         let (Subject::Route(route), Snapshot::Route(content)) = (subject, snapshot) else { continue };
         let goes_down = is_last || preferred_source(content) == Some(address.address);
-        if route.family == 2 && goes_down && !route_may_go(register, (subject, snapshot)) {
+        let goes_anyway = content.is_kernel_made() || judge(register, subject, snapshot).proof().is_some();
+        if route.family == 2 && goes_down && !goes_anyway {
             by.add(|| register.party(subject, snapshot));
         }
     }

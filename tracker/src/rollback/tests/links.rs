@@ -99,6 +99,28 @@ fn a_veth_pair_is_one_step_and_a_foreign_end_refuses_it() {
 }
 
 #[test]
+fn somebody_elses_address_on_the_peer_refuses_the_veth() {
+    let mut scene = node();
+    scene.link(FLANNEL, 11, "a", Some("veth"), |link| link.lower = Some(Ifindex(12)));
+    scene.link(NOBODY, 12, "b", Some("veth"), |link| link.lower = Some(Ifindex(11)));
+    scene.address("admin/root", 12, "10.9.0.1", 24, false);
+    let plan = scene.plan(&kubernetes());
+    assert!(matches!(refused(&plan, "link a"), Reason::ForeignInside { .. }));
+}
+
+#[test]
+fn an_inferred_route_keeps_the_last_address_of_its_link() {
+    let mut scene = Scene::new();
+    scene.link("kernel", 2, "eth0", None, |_| {});
+    scene.address(FLANNEL, 2, "10.1.0.1", 24, false);
+    scene.certainty = Certainty::Inferred;
+    scene.route(FLANNEL, "198.51.100.0", 24, Some(2), STATIC);
+    let plan = scene.plan(&kubernetes());
+    assert!(plan.is_empty());
+    assert!(matches!(refused(&plan, "address 10.1.0.1/24 dev #2"), Reason::ForeignReference { .. }));
+}
+
+#[test]
 fn a_foreign_link_on_top_refuses_the_link_below_and_owned_ones_go_first() {
     let mut scene = node();
     scene.link(FLANNEL, 20, "below", Some("dummy"), |_| {});

@@ -337,3 +337,14 @@ fn the_order_of_the_journal_does_not_matter() {
     scene.objects.reverse();
     assert_eq!(forwards, plan(&scene.objects, &live, &kubernetes()));
 }
+
+#[test]
+fn of_two_records_of_one_subject_the_newer_one_counts() {
+    let mut scene = dockers();
+    let rule = scene.rule(KUBE, "FORWARD", "x", &[], &[]);
+    let snapshot = scene.object(&rule).snapshot.clone();
+    scene.record(DOCKER, (rule, snapshot));
+    assert!(scene.plan(&kubernetes()).is_empty());
+    scene.objects.reverse();
+    assert!(scene.plan(&kubernetes()).is_empty());
+}
