@@ -52,12 +52,47 @@ const REMOTE: [&str; 19] = [
     "virtiofs",
 ];
 
+/// Filesystem types whose entries are kernel objects, or another root's files seen once more.
+const PSEUDO: [&str; 19] = [
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "sysfs",
+    "tracefs",
+];
+
 impl Mount {
     /// Whether a lookup in it may wait for another host or for a user process, perhaps for ever. The mount at `/` is
     /// exempt: where that hangs, everything does.
     pub fn may_hang(&self) -> bool {
         let is_remote = REMOTE.contains(&self.fs_type.as_str()) || self.fs_type.starts_with("fuse.");
         is_remote && self.mount_point.as_path() != Path::new("/")
+    }
+
+    /// Why a walk that comes upon this mount on its way down has to stay outside; `None` when it may enter.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        let Self { mount_point, fs_type, .. } = self;
+        if self.may_hang() {
+            Some(format!("`{mount_point}` is {fs_type}, which may hang"))
+        } else if PSEUDO.contains(&fs_type.as_str()) {
+            Some(format!("`{mount_point}` is {fs_type}, not a place for files of its own"))
+        } else {
+            None
+        }
     }
 }
 

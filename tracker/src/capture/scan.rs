@@ -1,7 +1,8 @@
 //! What is in the watched directories now: the baseline, and the answer to a loss of events.
 //!
 //! Looks at names and attributes only: opens no file, follows no symbolic link, and stays out of filesystems that
-//! answer from another host or from a user process, because those may never answer.
+//! answer from another host or from a user process, because those may never answer. What is mounted below a root is looked
+//! into when it holds files of its own and is within the root's depth.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -15,7 +16,7 @@ use crate::model::subject::{Snapshot, Subject};
 
 use super::CaptureError;
 use super::entry::{self, Entry};
-use super::mounts::{MountTable, child};
+use super::mounts::{Mount, MountTable, child};
 use super::roots::{Root, RootSet};
 
 /// What a scan found.
@@ -195,14 +196,25 @@ impl<'a> Walk<'a> {
         visit(&path, entry);
         self.seen.insert(path.clone());
         let is_dir = entry.snapshot.kind == PathKind::Dir;
-        if is_dir && self.set.covers_entries(&path) && !(entry.is_mount_point && self.skip_hanging(&path)) {
+        if is_dir && self.set.covers_entries(&path) && !(entry.is_mount_point && self.skip_mount(&path)) {
             dirs.push(path);
         }
     }
 
     fn skip_hanging(&mut self, path: &AbsPath) -> bool {
-        let Some(mount) = self.table.hang_risk(path) else { return false };
-        self.skipped.push((path.clone(), format!("`{}` is {}, which may hang", mount.mount_point, mount.fs_type)));
+        let Some(reason) = self.table.hang_risk(path).and_then(Mount::obstacle) else { return false };
+        self.skipped.push((path.clone(), reason));
+        true
+    }
+
+    /// Whether to stay out of what is mounted at a path. A root may be such a mount, of any kind that answers.
+    fn skip_mount(&mut self, path: &AbsPath) -> bool {
+        if self.skip_hanging(path) {
+            return true;
+        }
+        let is_root = self.set.roots().iter().any(|root| root.path == *path);
+        let Some(reason) = self.table.of(path).filter(|_| !is_root).and_then(Mount::obstacle) else { return false };
+        self.skipped.push((path.clone(), reason));
         true
     }
 

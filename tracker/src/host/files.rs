@@ -58,7 +58,7 @@ pub fn remove(path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostEr
     if expected.kind != PathKind::Dir {
         let (_, links) = entry::snapshot_of(&found.fd).map_err(io)?;
         if links != 0 {
-            let hit = "another file, put there meanwhile and now removed in its place";
+            let hit = "a file that still has a name: linked meanwhile, or another one was removed in its place";
             return Err(drifted(path, Described(expected), hit));
         }
     }
