@@ -38,6 +38,9 @@ pub mod fra {
     pub const SPORT_RANGE: u16 = 23;
     pub const DPORT_RANGE: u16 = 24;
     pub const DSCP: u16 = 25;
+    pub const SPORT_MASK: u16 = 28;
+    pub const DPORT_MASK: u16 = 29;
+    pub const DSCP_MASK: u16 = 30;
 }
 
 /// The rule matches what its selectors do not.

@@ -52,6 +52,9 @@ fn selector(view: &IpRuleView<'_>, kind: u16, value: &[u8]) -> Option<String> {
     let byte = || view.attributes.u8(kind).unwrap_or(0);
     Some(match kind {
         fra::SRC | fra::DST | fra::GOTO => return None,
+        // kernels that know masks (6.15) send the full one with every selector
+        fra::SPORT_MASK | fra::DPORT_MASK if value == [0xff; 2] => return None,
+        fra::DSCP_MASK if value == [0x3f] => return None,
         fra::IIFNAME => format!("iif {}", name()),
         fra::OIFNAME => format!("oif {}", name()),
         fra::L3MDEV => "l3mdev".to_owned(),
