@@ -26,11 +26,15 @@ const DESTROY_SETELEM: u8 = 30;
 const DESTROY_OBJ: u8 = 31;
 const DESTROY_FLOWTABLE: u8 = 32;
 
-/// Decodes one whole message; `out` gets all its observations, or on an error possibly some of them.
-pub(super) fn decode_message(message: &NetlinkBuffer<&[u8]>, out: &mut Vec<Observation>) -> Result<(), Reason> {
+/// Decodes one whole message; `out` gets all its observations, or on an error possibly some of them. Returns the low bits
+/// of the generation the message is of, where it is of one.
+pub(super) fn decode_message(
+    message: &NetlinkBuffer<&[u8]>,
+    out: &mut Vec<Observation>,
+) -> Result<Option<u16>, Reason> {
     let kind = message.message_type();
     if kind == NLMSG_NOOP {
-        return Ok(());
+        return Ok(None);
     }
     let [subsystem, kind_low] = kind.to_be_bytes();
     let end = usize::try_from(message.length()).unwrap_or(usize::MAX);
@@ -40,14 +44,15 @@ pub(super) fn decode_message(message: &NetlinkBuffer<&[u8]>, out: &mut Vec<Obser
     }
     let (header, attributes) =
         payload.split_at_checked(NFGENMSG_LEN).ok_or(Reason::Malformed("nfnetlink message header"))?;
+    let generation_low = Some(u16::from_be_bytes([header[2], header[3]]));
     let kind = Type::from(kind_low);
     if kind == Type::NewGen {
         out.push(committed(attributes)?);
-        return Ok(());
+        return Ok(generation_low);
     }
     // a quota used up by packets is announced outside of any commit, with neither requester nor request number
     if kind == Type::NewObject && message.port_number() == 0 && message.sequence_number() == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let family = Family::from_nfproto(header[0]).ok_or(Reason::UnknownFamily(header[0]))?;
     match kind {
@@ -57,13 +62,11 @@ pub(super) fn decode_message(message: &NetlinkBuffer<&[u8]>, out: &mut Vec<Obser
                 let after = is_new.then(|| set::element(element)).transpose()?;
                 out.push(observation(table.clone(), item, after));
                 Ok(())
-            })
+            })?;
         }
-        _ => {
-            out.push(object_change(kind, family, attributes)?);
-            Ok(())
-        }
+        _ => out.push(object_change(kind, family, attributes)?),
     }
+    Ok(generation_low)
 }
 
 fn object_change(kind: Type, family: Family, attributes: &[u8]) -> Result<Observation, Reason> {

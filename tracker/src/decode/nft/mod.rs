@@ -2,12 +2,14 @@
 //!
 //! A commit is notified object by object and closed by `NFT_MSG_NEWGEN`. What is *not* notified:
 //! - a rule's move when its chain is renamed: only the chain is, under its new name with its old handle;
-//! - anonymous sets and their elements when the rule they belong to is deleted;
+//! - what else names a renamed chain: the verdicts of rules and map elements;
+//! - the elements of a set that is deleted, be it with its table or, if anonymous, with its rule: only the set is;
 //! - elements that packets add or that time out;
 //! - tables with the owner flag when their socket closes, and everything when the network namespace goes;
-//! - which devices a chain or flowtable already had when devices are added to it: the message names the added ones.
+//! - which devices a chain or flowtable already had when devices are added to it: the message names the added ones, and
+//!   looks like that of a new one.
 //!
-//! The element changes of anonymous sets *are* notified while they are made, so they are decoded too.
+//! Anonymous sets and their elements *are* notified when they are made, so they are decoded like others.
 
 pub(crate) mod attribute;
 mod canonical;
@@ -18,6 +20,8 @@ mod report;
 mod rule;
 mod set;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use netlink_packet_core::NetlinkBuffer;
@@ -49,7 +53,10 @@ pub fn decode(datagram: &[u8], out: &mut Vec<Observation>) -> DecodeReport {
 pub(crate) fn decode_one(message: &NetlinkBuffer<&[u8]>, out: &mut Vec<Observation>, report: &mut DecodeReport) {
     let before = out.len();
     match message::decode_message(message, out) {
-        Ok(()) => report.decoded += 1,
+        Ok(generation_low) => {
+            report.decoded += 1;
+            report.generation_low = generation_low.or(report.generation_low);
+        }
         Err(reason) => {
             out.truncate(before);
             let length = usize::try_from(message.length()).unwrap_or(usize::MAX);

@@ -6,6 +6,10 @@
 pub struct DecodeReport {
     /// Messages understood, those that say nothing changed included.
     pub decoded: usize,
+    /// Low 16 bits of the generation the messages belong to, which every one carries (`nfgenmsg.res_id`); of the last,
+    /// as a datagram holds messages of one commit only. Objects whose bits are not those of the `NFT_MSG_NEWGEN` that
+    /// follows them are of another commit, whose own end was not seen.
+    pub generation_low: Option<u16>,
     /// Messages not understood. Each may stand for a change: the state has to be dumped and compared.
     pub undecoded: Vec<Undecoded>,
 }

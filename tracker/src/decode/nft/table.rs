@@ -76,5 +76,7 @@ pub(super) fn devices(hook: &[u8]) -> Result<Option<String>, Reason> {
             Attribute { value, .. } => names.push(format!("{}*", string(value))),
         }
     }
+    // their order is an accident of how the kernel keeps them
+    names.sort();
     Ok((!names.is_empty()).then(|| names.join(", ")))
 }
