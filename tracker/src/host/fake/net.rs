@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSubject, LinkSnapshot};
 use crate::model::subject::{Snapshot, Subject};
-use crate::rollback::relations::{contains, is_secondary};
+use crate::rollback::relations::{contains, is_secondary, outgoing_links};
 
 /// A network namespace's rtnetlink objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,12 +21,12 @@ impl FakeNet {
     /// # Errors
     /// `EEXIST`, or `ENODEV` when its link is missing.
     pub fn add(&mut self, subject: Subject, snapshot: Snapshot) -> io::Result<(Subject, Snapshot)> {
-        let link = match &subject {
-            Subject::Address(address) => Some(address.ifindex),
-            Subject::Route(route) => route.oif,
-            _ => None,
+        let links = match (&subject, &snapshot) {
+            (Subject::Address(address), _) => BTreeSet::from([address.ifindex]),
+            (Subject::Route(route), Snapshot::Route(content)) => outgoing_links(route, content),
+            _ => BTreeSet::new(),
         };
-        if link.is_some_and(|link| !self.objects.contains_key(&Subject::Link(link))) {
+        if links.into_iter().any(|link| !self.objects.contains_key(&Subject::Link(link))) {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
         if self.objects.contains_key(&subject) {
@@ -91,7 +91,9 @@ impl FakeNet {
             address.is_some_and(|address| contains(network.address, network.prefix, address))
         };
         self.objects.retain(|subject, content| match (subject, content) {
-            (Subject::Route(route), Snapshot::Route(content)) if route.oif == Some(gone.ifindex) => {
+            (Subject::Route(route), Snapshot::Route(content))
+                if outgoing_links(route, content).contains(&gone.ifindex) =>
+            {
                 let is_subnets = content.is_kernel_made() && in_subnet(gone, route.destination);
                 let is_needed = left.iter().any(|address| in_subnet(address, route.destination));
                 !left.is_empty() && (!is_subnets || is_needed)
@@ -124,10 +126,10 @@ impl FakeNet {
             doomed.extend(&more);
             queue.extend(more);
         }
-        self.objects.retain(|subject, _| match subject {
-            Subject::Link(link) => !doomed.contains(link),
-            Subject::Address(address) => !doomed.contains(&address.ifindex),
-            Subject::Route(route) => route.oif.is_none_or(|oif| !doomed.contains(&oif)),
+        self.objects.retain(|subject, content| match (subject, content) {
+            (Subject::Link(link), _) => !doomed.contains(link),
+            (Subject::Address(address), _) => !doomed.contains(&address.ifindex),
+            (Subject::Route(route), Snapshot::Route(content)) => outgoing_links(route, content).is_disjoint(&doomed),
             _ => true,
         });
         for content in self.objects.values_mut() {

@@ -9,7 +9,9 @@ use crate::model::link::{AddressSnapshot, AddressSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
 use crate::rollback::live::LiveState;
 use crate::rollback::refusal::{KeptReason, Parties, Reason};
-use crate::rollback::relations::{Live, Relations, contains, is_made_for, is_secondary, preferred_source};
+use crate::rollback::relations::{
+    Live, Relations, contains, is_made_for, is_secondary, outgoing_links, preferred_source,
+};
 use crate::rollback::step::{Action, Step};
 
 /// Plans what does not already go with one of the links in `going`.
@@ -95,10 +97,10 @@ fn staying<'a>(
 /// What of somebody else's needs a route that the kernel keeps for addresses.
 fn needed_by(register: &Register<'_>, relations: &Relations<'_>, route: Live<'_>) -> Parties {
     let mut with = Parties::default();
-    if let (Subject::Route(subject), Snapshot::Route(content)) = route
-        && let Some(link) = subject.oif
-    {
-        for (address, (other, snapshot)) in staying(register, relations, link) {
+    if let (Subject::Route(subject), Snapshot::Route(content)) = route {
+        let links = outgoing_links(subject, content);
+        let addresses = links.into_iter().flat_map(|link| staying(register, relations, link));
+        for (address, (other, snapshot)) in addresses {
             if is_made_for(subject, content, address.address, address.prefix) {
                 with.add(|| register.party(other, snapshot));
             }

@@ -117,7 +117,9 @@ impl Scene {
 
     fn has_route(&self, link: Option<u32>, destination: &str) -> bool {
         self.host.net.dump().iter().any(|(subject, _)| match subject {
-            Subject::Route(route) => route.oif == link.map(Ifindex) && route.destination == destination.parse().ok(),
+            Subject::Route(route) => {
+                (route.oif.is_none() || route.oif == link.map(Ifindex)) && route.destination == destination.parse().ok()
+            }
             _ => false,
         })
     }
@@ -241,13 +243,9 @@ fn is_selected(actor: &str) -> bool {
     actor != NOBODY && owner(actor).is_within(&owner("kubernetes"))
 }
 
-/// Things nobody was seen making that may go with what they hang on: elements with a timeout, routes of the kernel.
-fn goes_along(now: &Snapshot) -> bool {
-    match now {
-        Snapshot::Nft(NftSnapshot::Element(element)) => element.has_timeout,
-        Snapshot::Route(route) => route.is_kernel_made(),
-        _ => false,
-    }
+/// An element that packets may have made; it may go with its set.
+fn times_out(now: &Snapshot) -> bool {
+    matches!(now, Snapshot::Nft(NftSnapshot::Element(element)) if element.has_timeout)
 }
 
 proptest! {
@@ -271,8 +269,10 @@ proptest! {
         for (subject, was) in &before {
             let object = scene.objects.iter().find(|object| object.subject == *subject);
             let is_in_scope = object.is_some_and(|object| selection.names_owner_of(object));
-            let may_go = object.is_none_or(|object| matches!(was, Snapshot::Route(_)) && *object.owner() != owner(DOCKER));
-            if !is_in_scope && !(may_go && goes_along(was)) && !matches!(was, Snapshot::Route(it) if it.is_kernel_made()) {
+            let is_recorded = object.is_some();
+            let kernel_route = matches!(was, Snapshot::Route(route) if route.is_kernel_made());
+            let goes_along = kernel_route || (!is_recorded && times_out(was));
+            if !is_in_scope && !goes_along {
                 prop_assert_eq!(after.get(subject), Some(was), "{:?} in\n{}", object.map(Object::describe), plan);
             }
         }

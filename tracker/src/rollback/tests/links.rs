@@ -57,7 +57,7 @@ fn a_route_with_a_next_hop_through_the_link_counts() {
     let mut scene = node();
     let route = scene.route("admin/root", "198.51.100.0", 24, None, STATIC);
     let hop = |ifindex: u32| [&[8, 0, 0, 0][..], &ifindex.to_ne_bytes()].concat();
-    let mut message = vec![0; 12];
+    let mut message = vec![2, 24, 0, 0, 254, STATIC, 0, 1, 0, 0, 0, 0];
     message.extend([20, 0, 9, 0]);
     message.extend(hop(2).into_iter().chain(hop(5)));
     let Snapshot::Route(mut content) = scene.object(&route).snapshot.clone() else { panic!("a route") };
@@ -130,6 +130,27 @@ fn a_foreign_link_on_top_refuses_the_link_below_and_owned_ones_go_first() {
     let plan = scene.plan(&kubernetes());
     assert!(matches!(refused(&plan, "link on-top"), Reason::ForeignInside { .. }));
     assert!(matches!(refused(&plan, "link below"), Reason::NotEmpty { .. }));
+}
+
+#[test]
+fn somebody_elses_netdev_chain_on_the_link_counts() {
+    let mut scene = node();
+    scene.table(DOCKER, &filter());
+    let device = Some("cni0".to_owned());
+    let base = BaseChain { kind: "filter".to_owned(), hook: 0, priority: 0, policy: 1, device };
+    scene.flagged_chain(DOCKER, "ingress", Some(base), 0);
+    let plan = scene.plan(&kubernetes());
+    let Reason::ForeignInside { what } = refused(&plan, "link cni0") else { panic!("{plan}") };
+    assert_eq!(what.to_string(), "`chain ip filter ingress` (docker)");
+}
+
+#[test]
+fn a_vxlan_names_the_link_below_it_in_its_settings() {
+    let mut scene = node();
+    scene.link(DOCKER, 22, "vx", Some("vxlan"), |link| {
+        link.info_data = [&[8, 0, 3, 0][..], &5_u32.to_ne_bytes()].concat();
+    });
+    assert!(matches!(refused(&scene.plan(&kubernetes()), "link cni0"), Reason::ForeignInside { .. }));
 }
 
 #[test]

@@ -221,11 +221,17 @@ impl Scene {
             table: 254,
             tos: 0,
             priority: 0,
-            oif: oif.map(Ifindex),
+            // as the kernel's own check for equal routes: of IPv4, only routes it keeps itself are told apart by link
+            oif: oif.map(Ifindex).filter(|_| destination.is_ipv6() || protocol == 2),
             gateway: None,
         };
-        let content = Digest::of(&[protocol]);
-        let snapshot = RouteSnapshot { protocol, kind: 1, ifname: None, message: vec![0; 12], content };
+        let mut message = vec![subject.family, prefix, 0, 0, 254, protocol, 0, 1, 0, 0, 0, 0];
+        if let Some(oif) = oif {
+            message.extend([8, 0, 4, 0]);
+            message.extend(oif.to_ne_bytes());
+        }
+        let content = Digest::of(&message);
+        let snapshot = RouteSnapshot { protocol, kind: 1, ifname: None, message, content };
         let made = self.host.net.add(Subject::Route(subject), Snapshot::Route(snapshot)).expect("new route");
         self.record(by, made)
     }
@@ -279,7 +285,7 @@ fn element_attributes(key: &[u8], is_end: bool) -> Vec<u8> {
 
 /// The steps as text without their evidence.
 fn steps(plan: &Plan) -> Vec<String> {
-    plan.steps().iter().map(|step| step.describe()).collect()
+    plan.steps().iter().map(super::Step::describe).collect()
 }
 
 /// Why an object is refused.
