@@ -23,7 +23,7 @@ pub mod live;
 pub mod plan;
 pub mod planner;
 pub mod refusal;
-mod relations;
+pub(crate) mod relations;
 pub mod run;
 pub mod selection;
 pub mod step;
@@ -39,3 +39,6 @@ pub use run::{Ledger, LedgerError, Rollback, RollbackError, run};
 pub use selection::Selection;
 pub use step::{Action, Step, Why};
 pub use verify::{Expectation, Proof};
+
+#[cfg(test)]
+mod tests;

@@ -182,9 +182,10 @@ pub struct Refusal {
 /// Why an object of the selected owner needs no step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptReason {
-    /// A table or base chain that others use; it goes when nothing of theirs is in it.
+    /// A table or base chain with something of others in it, or a route that their addresses need too. It stays until
+    /// they need it no more.
     Shared {
-        /// What of theirs is in it.
+        /// What of theirs.
         with: Parties,
     },
     /// It goes together with something else that a step removes.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLA_HEADER_SIZE, NlasIterator};
-
+use crate::decode::rtnl::address::AddressView;
+use crate::decode::rtnl::attributes::Attributes;
+use crate::decode::rtnl::route::RouteView;
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, LinkSnapshot};
 use crate::model::route::{RouteSnapshot, RouteSubject};
@@ -34,8 +35,7 @@ impl<'a> Relations<'a> {
                 }
                 (Subject::Address(address), _) => it.addresses.entry(address.ifindex).or_default().push(live),
                 (Subject::Route(route), Snapshot::Route(content)) => {
-                    let hops: BTreeSet<Ifindex> = route.oif.into_iter().chain(next_hop_links(content)).collect();
-                    for oif in hops {
+                    for oif in outgoing_links(route, content) {
                         it.routes.entry(oif).or_default().push(live);
                     }
                 }
@@ -46,8 +46,7 @@ impl<'a> Relations<'a> {
             if let Some(controller) = link.controller {
                 it.ports.entry(controller).or_default().insert(*ifindex);
             }
-            let lower = link.lower.filter(|lower| link.peer_netns.is_none() && lower != ifindex);
-            if let Some(lower) = lower.filter(|_| it.peer(*ifindex).is_none()) {
+            if let Some(lower) = lower(link).filter(|lower| lower != ifindex && it.peer(*ifindex).is_none()) {
                 it.uppers.entry(lower).or_default().insert(*ifindex);
             }
         }
@@ -100,48 +99,35 @@ impl<'a> Relations<'a> {
     }
 }
 
-/// Length of `struct rtmsg`, which the attributes follow.
-const RTMSG_BYTES: usize = 12;
-const RTA_PREFSRC: u16 = 7;
-const RTA_MULTIPATH: u16 = 9;
-
-fn attribute(message: &[u8], kind: u16) -> Option<&[u8]> {
-    let mut attributes = NlasIterator::new(message.get(RTMSG_BYTES..)?).map_while(Result::ok);
-    let found = attributes.find(|attribute| attribute.kind() == kind)?;
-    let length = usize::from(found.length());
-    found.into_inner().get(NLA_HEADER_SIZE..length)
-}
-
-/// Outgoing links of a route with several next hops (`struct rtnexthop`: length, flags, weight, ifindex).
-fn next_hop_links(route: &RouteSnapshot) -> Vec<Ifindex> {
-    let mut hops = attribute(&route.message, RTA_MULTIPATH).unwrap_or_default();
-    let mut links = Vec::new();
-    while let Some((head, _)) = hops.split_first_chunk::<8>() {
-        links.push(Ifindex(u32::from_ne_bytes([head[4], head[5], head[6], head[7]])));
-        let length = usize::from(u16::from_ne_bytes([head[0], head[1]])).next_multiple_of(4).max(8);
-        let Some(rest) = hops.get(length..) else { break };
-        hops = rest;
-    }
-    links
+/// The links a route's next hops leave by. For most IPv4 routes they are not part of the subject.
+pub(crate) fn outgoing_links(route: &RouteSubject, content: &RouteSnapshot) -> BTreeSet<Ifindex> {
+    let hops = RouteView::parse(&content.message).map(|view| view.hops()).unwrap_or_default();
+    let hops = hops.iter().map(|hop| hop.ifindex).filter(|link| link.0 != 0);
+    hops.chain(route.oif).collect()
 }
 
 /// The source address a route prefers; the kernel removes an IPv4 route together with it.
 pub(super) fn preferred_source(route: &RouteSnapshot) -> Option<IpAddr> {
-    let bytes = attribute(&route.message, RTA_PREFSRC)?;
-    match bytes.len() {
-        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
-        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
-        _ => None,
-    }
+    RouteView::parse(&route.message)?.preferred_source()
 }
 
-/// Whether an IPv4 address is a secondary one (`IFA_F_SECONDARY`), which goes with the primary one of its subnet.
-pub(super) fn is_secondary(address: &AddressSnapshot) -> bool {
-    address.message.get(2).is_some_and(|flags| flags & 1 != 0)
+/// Whether an IPv4 address is a secondary one, which goes with the primary one of its subnet.
+pub(crate) fn is_secondary(address: &AddressSnapshot) -> bool {
+    AddressView::parse(&address.message).is_some_and(|view| view.is_secondary())
+}
+
+/// `IFLA_VXLAN_LINK`: a vxlan link names the link below it only in its own settings.
+const IFLA_VXLAN_LINK: u16 = 3;
+
+/// The link this one is stacked on, when that is in the same network namespace.
+fn lower(link: &LinkSnapshot) -> Option<Ifindex> {
+    let vxlan = (link.kind.as_deref() == Some("vxlan")).then(|| Attributes::parse(&link.info_data)).flatten();
+    let vxlan = vxlan.and_then(|settings| settings.u32(IFLA_VXLAN_LINK)).filter(|link| *link != 0).map(Ifindex);
+    link.lower.or(vxlan).filter(|_| link.peer_netns.is_none())
 }
 
 /// Whether `address` is in `network`/`prefix`.
-pub(super) fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+pub(crate) fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
     match (network, address) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 
 use crate::model::ids::Ifindex;
-use crate::model::link::LinkSnapshot;
+use crate::model::link::{AddressSubject, LinkSnapshot};
 use crate::model::subject::{Snapshot, Subject};
+use crate::rollback::relations::{contains, is_secondary, outgoing_links};
 
 /// A network namespace's rtnetlink objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,12 +21,12 @@ impl FakeNet {
     /// # Errors
     /// `EEXIST`, or `ENODEV` when its link is missing.
     pub fn add(&mut self, subject: Subject, snapshot: Snapshot) -> io::Result<(Subject, Snapshot)> {
-        let link = match &subject {
-            Subject::Address(address) => Some(address.ifindex),
-            Subject::Route(route) => route.oif,
-            _ => None,
+        let links = match (&subject, &snapshot) {
+            (Subject::Address(address), _) => BTreeSet::from([address.ifindex]),
+            (Subject::Route(route), Snapshot::Route(content)) => outgoing_links(route, content),
+            _ => BTreeSet::new(),
         };
-        if link.is_some_and(|link| !self.objects.contains_key(&Subject::Link(link))) {
+        if links.into_iter().any(|link| !self.objects.contains_key(&Subject::Link(link))) {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }
         if self.objects.contains_key(&subject) {
@@ -49,18 +51,8 @@ impl FakeNet {
         match subject {
             Subject::Link(ifindex) => self.delete_link(*ifindex),
             Subject::Address(address) => {
-                self.objects.remove(subject);
-                let last = !self
-                    .objects
-                    .keys()
-                    .any(|other| matches!(other, Subject::Address(it) if it.ifindex == address.ifindex));
-                self.objects.retain(|other, content| match (other, content) {
-                    (Subject::Route(route), Snapshot::Route(content)) => {
-                        route.oif != Some(address.ifindex)
-                            || !(last || content.is_kernel_made() && route.destination == Some(address.address))
-                    }
-                    _ => true,
-                });
+                self.forget_address(address);
+                self.forget_routes(address);
                 Ok(())
             }
             subject => {
@@ -68,6 +60,46 @@ impl FakeNet {
                 Ok(())
             }
         }
+    }
+
+    /// Drops an address, and with a primary IPv4 one the secondary ones of its subnet.
+    fn forget_address(&mut self, gone: &AddressSubject) {
+        let removed = self.objects.remove(&Subject::Address(gone.clone()));
+        let was_primary = matches!(&removed, Some(Snapshot::Address(content)) if !is_secondary(content));
+        self.objects.retain(|subject, content| match (subject, content) {
+            (Subject::Address(address), Snapshot::Address(content)) => {
+                let shares_subnet = address.ifindex == gone.ifindex
+                    && address.prefix == gone.prefix
+                    && contains(gone.address, gone.prefix, address.address);
+                !(was_primary && gone.address.is_ipv4() && shares_subnet && is_secondary(content))
+            }
+            _ => true,
+        });
+    }
+
+    /// Drops the subnet's route with its last address, and every route with the link's last address.
+    fn forget_routes(&mut self, gone: &AddressSubject) {
+        let left: Vec<AddressSubject> = self
+            .objects
+            .keys()
+            .filter_map(|subject| match subject {
+                Subject::Address(address) if address.ifindex == gone.ifindex => Some(address.clone()),
+                _ => None,
+            })
+            .collect();
+        let in_subnet = |network: &AddressSubject, address: Option<IpAddr>| {
+            address.is_some_and(|address| contains(network.address, network.prefix, address))
+        };
+        self.objects.retain(|subject, content| match (subject, content) {
+            (Subject::Route(route), Snapshot::Route(content))
+                if outgoing_links(route, content).contains(&gone.ifindex) =>
+            {
+                let is_subnets = content.is_kernel_made() && in_subnet(gone, route.destination);
+                let is_needed = left.iter().any(|address| in_subnet(address, route.destination));
+                !left.is_empty() && (!is_subnets || is_needed)
+            }
+            _ => true,
+        });
     }
 
     fn link(&self, ifindex: Ifindex) -> Option<&LinkSnapshot> {
@@ -94,10 +126,10 @@ impl FakeNet {
             doomed.extend(&more);
             queue.extend(more);
         }
-        self.objects.retain(|subject, _| match subject {
-            Subject::Link(link) => !doomed.contains(link),
-            Subject::Address(address) => !doomed.contains(&address.ifindex),
-            Subject::Route(route) => route.oif.is_none_or(|oif| !doomed.contains(&oif)),
+        self.objects.retain(|subject, content| match (subject, content) {
+            (Subject::Link(link), _) => !doomed.contains(link),
+            (Subject::Address(address), _) => !doomed.contains(&address.ifindex),
+            (Subject::Route(route), Snapshot::Route(content)) => outgoing_links(route, content).is_disjoint(&doomed),
             _ => true,
         });
         for content in self.objects.values_mut() {

@@ -79,7 +79,7 @@ fn last_seq(encoded: &Encoded) -> u32 {
 
 /// What the acknowledgements say.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Verdict {
+pub(super) struct Verdict {
     /// The last deletion was acknowledged without error.
     acknowledged: bool,
     /// Sequence number and error of what was refused, in the kernel's order.
@@ -90,7 +90,7 @@ struct Verdict {
 
 impl Verdict {
     /// Reads one datagram. Total: what is not an acknowledgement is passed over.
-    fn read(&mut self, mut datagram: &[u8], last_seq: u32) {
+    pub(super) fn read(&mut self, mut datagram: &[u8], last_seq: u32) {
         while let Ok(message) = NetlinkBuffer::new_checked(datagram) {
             let (seq, length) = (message.sequence_number(), message.length() as usize);
             if message.message_type() == NLMSG_ERROR
@@ -106,7 +106,7 @@ impl Verdict {
         }
     }
 
-    fn judge(self, batch: &NftBatch, encoded: &Encoded) -> Result<(), HostError> {
+    pub(super) fn judge(self, batch: &NftBatch, encoded: &Encoded) -> Result<(), HostError> {
         let Self { acknowledged, refused, overrun } = self;
         if refused.iter().any(|(_, error)| *error == ERESTART) {
             return Err(HostError::GenerationConflict { planned: batch.generation().0 });

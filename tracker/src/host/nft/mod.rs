@@ -141,3 +141,6 @@ impl NftBatch {
         self.deletions.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,9 +32,10 @@ pub(super) fn plan(
     relations: &Relations<'_>,
     draft: &mut Draft,
 ) -> BTreeSet<Ifindex> {
+    let chains: Vec<(&str, Live<'_>)> = live.nft.iter().filter_map(chain_of_device).collect();
     let hanging: BTreeMap<Ifindex, Hanging> = relations
         .links()
-        .map(|(ifindex, _, link)| (ifindex, Hanging::on(register, live, relations, ifindex, link)))
+        .map(|(ifindex, _, link)| (ifindex, Hanging::on(register, &chains, relations, ifindex, link)))
         .collect();
     let mut judged: BTreeMap<Ifindex, Judged<'_>> = relations
         .links()
@@ -113,7 +114,7 @@ struct Hanging {
 impl Hanging {
     fn on(
         register: &Register<'_>,
-        live: &LiveState,
+        chains: &[(&str, Live<'_>)],
         relations: &Relations<'_>,
         ifindex: Ifindex,
         link: &LinkSnapshot,
@@ -124,11 +125,8 @@ impl Hanging {
         relations.routes(ifindex).filter(|live| !route_may_go(register, *live)).for_each(&mut add);
         let ports = relations.ports(ifindex).filter_map(|port| relations.link(port)).map(|(live, _)| live);
         ports.filter(|(subject, _)| !register.is_owners(subject)).for_each(&mut add);
-        for (subject, snapshot) in &live.nft {
-            if is_chain_of_device(snapshot, link) && !register.is_owners(subject) {
-                add((subject, snapshot));
-            }
-        }
+        let chains = chains.iter().filter(|(device, _)| *device == link.name.as_str()).map(|(_, live)| *live);
+        chains.filter(|(subject, _)| !register.is_owners(subject)).for_each(&mut add);
         it
     }
 
@@ -149,7 +147,7 @@ fn address_may_go(register: &Register<'_>, (subject, snapshot): Live<'_>) -> boo
 }
 
 /// The owner's own routes, and those the kernel or the network put there.
-pub(super) fn route_may_go(register: &Register<'_>, (subject, snapshot): Live<'_>) -> bool {
+fn route_may_go(register: &Register<'_>, (subject, snapshot): Live<'_>) -> bool {
     let (Subject::Route(route), Snapshot::Route(content)) = (subject, snapshot) else { return false };
     let is_by_itself = is_made_by_itself(route, content) || content.protocol == RTPROT_RA;
     register.is_owners(subject)
@@ -164,9 +162,10 @@ fn is_made_by_itself(route: &RouteSubject, content: &RouteSnapshot) -> bool {
     is_multicast || matches!(content.kind, 2..=5)
 }
 
-fn is_chain_of_device(snapshot: &Snapshot, link: &LinkSnapshot) -> bool {
-    let Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })) = snapshot else { return false };
-    base.device.as_deref() == Some(link.name.as_str())
+/// A netdev chain, with the link it is attached to.
+fn chain_of_device((subject, snapshot): &(Subject, Snapshot)) -> Option<(&str, Live<'_>)> {
+    let Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })) = snapshot else { return None };
+    base.device.as_deref().map(|device| (device, (subject, snapshot)))
 }
 
 /// Controllers before their ports and upper links before lower ones: a bridge takes over addresses of its ports, so a port
@@ -176,13 +175,12 @@ fn in_order(relations: &Relations<'_>, going: &BTreeSet<Ifindex>) -> Vec<Ifindex
         relations: &Relations<'_>,
         link: Ifindex,
         going: &BTreeSet<Ifindex>,
-        seen: &mut Vec<Ifindex>,
+        seen: &mut BTreeSet<Ifindex>,
         out: &mut Vec<Ifindex>,
     ) {
-        if seen.contains(&link) {
+        if !seen.insert(link) {
             return;
         }
-        seen.push(link);
         for end in std::iter::once(link).chain(relations.peer(link)) {
             let controller = relations.link(end).and_then(|(_, content)| content.controller);
             for before in relations.uppers(end).chain(controller) {
@@ -193,7 +191,7 @@ fn in_order(relations: &Relations<'_>, going: &BTreeSet<Ifindex>) -> Vec<Ifindex
             out.push(link);
         }
     }
-    let (mut seen, mut out) = (Vec::new(), Vec::new());
+    let (mut seen, mut out) = (BTreeSet::new(), Vec::new());
     going.iter().for_each(|link| visit(relations, *link, going, &mut seen, &mut out));
     out
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::links::route_may_go;
 use super::register::Register;
 use super::{Draft, judge, refuse_judged};
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, AddressSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
 use crate::rollback::live::LiveState;
-use crate::rollback::refusal::{Parties, Reason};
-use crate::rollback::relations::{Live, Relations, contains, is_made_for, is_secondary, preferred_source};
+use crate::rollback::refusal::{KeptReason, Parties, Reason};
+use crate::rollback::relations::{
+    Live, Relations, contains, is_made_for, is_secondary, outgoing_links, preferred_source,
+};
 use crate::rollback::step::{Action, Step};
 
 /// Plans what does not already go with one of the links in `going`.
@@ -38,7 +39,11 @@ pub(super) fn plan(
         match (subject, snapshot, judged.proof()) {
             (Subject::Route(_), Snapshot::Route(content), Some(_)) if content.is_kernel_made() => {
                 if let Some(object) = register.object(subject) {
-                    draft.refuse(object, Reason::KernelMade);
+                    let with = needed_by(register, relations, (subject, snapshot));
+                    match with.is_empty() {
+                        true => draft.refuse(object, Reason::KernelMade),
+                        false => draft.keep(object, KeptReason::Shared { with }),
+                    }
                 }
             }
             (Subject::Route(_), _, Some(proof)) => draft.steps.push(Step::new(&proof, snapshot, Action::DeleteRoute)),
@@ -58,39 +63,73 @@ fn plan_address(
 ) {
     let judged = judge(register, subject, snapshot);
     let Some(proof) = judged.proof() else { return refuse_judged(register, draft, &judged, subject) };
-    let by = dependents(register, relations, address, content);
+    let is_last = is_last(register, relations, address);
+    let by = dependents(register, relations, address, content, is_last);
     if !by.is_empty() {
         return draft.refuse(proof.object(), Reason::ForeignReference { by });
     }
     draft.steps.push(Step::new(&proof, snapshot, Action::DeleteAddress));
     for (route, route_snapshot) in relations.routes(address.ifindex) {
-        if let (Subject::Route(route_subject), Snapshot::Route(content)) = (route, route_snapshot)
-            && is_made_for(route_subject, content, address.address, address.prefix)
-        {
+        let (Subject::Route(route_subject), Snapshot::Route(content)) = (route, route_snapshot) else { continue };
+        let is_made_for = |it: &AddressSubject| is_made_for(route_subject, content, it.address, it.prefix);
+        let goes_with_last = is_last && route_subject.family == 2 && content.is_kernel_made();
+        let still_needed = staying(register, relations, address.ifindex).any(|(it, _)| is_made_for(it));
+        if goes_with_last || (is_made_for(address) && !still_needed) {
             draft.imply(register, route, || describe(subject, snapshot));
         }
     }
 }
 
-/// What the kernel would remove together with an IPv4 address although it is somebody else's: secondary addresses of its
+/// The addresses of a link that are not in scope.
+fn staying<'a>(
+    register: &Register<'_>,
+    relations: &Relations<'a>,
+    link: Ifindex,
+) -> impl Iterator<Item = (&'a AddressSubject, Live<'a>)> {
+    relations.addresses(link).filter_map(|(subject, snapshot)| match subject {
+        Subject::Address(address) if judge(register, subject, snapshot).proof().is_none() => {
+            Some((address, (subject, snapshot)))
+        }
+        _ => None,
+    })
+}
+
+/// What of somebody else's needs a route that the kernel keeps for addresses.
+fn needed_by(register: &Register<'_>, relations: &Relations<'_>, route: Live<'_>) -> Parties {
+    let mut with = Parties::default();
+    if let (Subject::Route(subject), Snapshot::Route(content)) = route {
+        let links = outgoing_links(subject, content);
+        let addresses = links.into_iter().flat_map(|link| staying(register, relations, link));
+        for (address, (other, snapshot)) in addresses {
+            if is_made_for(subject, content, address.address, address.prefix) {
+                with.add(|| register.party(other, snapshot));
+            }
+        }
+    }
+    with
+}
+
+/// Whether no IPv4 address stays on the link.
+fn is_last(register: &Register<'_>, relations: &Relations<'_>, address: &AddressSubject) -> bool {
+    address.address.is_ipv4()
+        && !staying(register, relations, address.ifindex).any(|(other, _)| other.address.is_ipv4())
+}
+
+/// What the kernel would remove together with an IPv4 address although it is to stay: secondary addresses of its
 /// subnet, routes that prefer it as their source, and every route of a link that loses its last address.
 fn dependents(
     register: &Register<'_>,
     relations: &Relations<'_>,
     address: &AddressSubject,
     content: &AddressSnapshot,
+    is_last: bool,
 ) -> Parties {
     let mut by = Parties::default();
     if !address.address.is_ipv4() {
         return by;
     }
-    let mut others_stay = false;
-    for (subject, snapshot) in relations.addresses(address.ifindex) {
-        let (Subject::Address(other), Snapshot::Address(other_content)) = (subject, snapshot) else { continue };
-        if other == address || !other.address.is_ipv4() || judge(register, subject, snapshot).proof().is_some() {
-            continue;
-        }
-        others_stay = true;
+    for (other, (subject, snapshot)) in staying(register, relations, address.ifindex) {
+        let Snapshot::Address(other_content) = snapshot else { continue };
         let shares_subnet = other.prefix == address.prefix && contains(address.address, address.prefix, other.address);
         if shares_subnet && is_secondary(other_content) && !is_secondary(content) {
             by.add(|| register.party(subject, snapshot));
@@ -98,8 +137,9 @@ fn dependents(
     }
     for (subject, snapshot) in relations.routes(address.ifindex) {
         let (Subject::Route(route), Snapshot::Route(content)) = (subject, snapshot) else { continue };
-        let goes_down = !others_stay || preferred_source(content) == Some(address.address);
-        if route.family == 2 && goes_down && !route_may_go(register, (subject, snapshot)) {
+        let goes_down = is_last || preferred_source(content) == Some(address.address);
+        let goes_anyway = content.is_kernel_made() || judge(register, subject, snapshot).proof().is_some();
+        if route.family == 2 && goes_down && !goes_anyway {
             by.add(|| register.party(subject, snapshot));
         }
     }

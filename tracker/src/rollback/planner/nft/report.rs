@@ -92,26 +92,24 @@ fn stays(register: &Register<'_>, ruleset: &Ruleset<'_>, fates: &[Fate], index: 
 /// Why an element stays although nothing uses it: its set is constant, or it is one with others that stay.
 fn element_stays(register: &Register<'_>, ruleset: &Ruleset<'_>, fates: &[Fate], index: usize, draft: &mut Draft) {
     let Some(object) = register.object(ruleset.items[index].subject) else { return };
-    let set = ruleset.items[index].container;
-    let unit = set.and_then(|set| {
-        interval::units(ruleset, set).into_iter().find(|unit| match *unit {
-            Unit::Single(it) | Unit::BeforeFirst(it) => it == index,
-            Unit::Interval(start, end) => start == index || end == index,
-        })
-    });
-    let is_constant = set.is_some_and(|set| ruleset.items[set].set_flags() & SET_CONSTANT != 0);
-    match (is_constant, unit, set) {
-        (false, Some(Unit::Interval(start, end)), _) => {
-            let other = if start == index { end } else { start };
-            let by = parties(register, ruleset, std::iter::once(other));
-            draft.refuse(object, Reason::ForeignReference { by });
+    let Some(set) = ruleset.items[index].container else { return };
+    if ruleset.items[set].set_flags() & SET_CONSTANT != 0 {
+        return draft.refuse(object, Reason::ConstantSet);
+    }
+    for unit in interval::units(ruleset, set) {
+        match unit {
+            Unit::Interval(start, end) if start == index || end == index => {
+                let other = if start == index { end } else { start };
+                let by = parties(register, ruleset, std::iter::once(other));
+                draft.refuse(object, Reason::ForeignReference { by });
+            }
+            Unit::BeforeFirst(it) if it == index => {
+                let others = ruleset.items[set].members.iter().filter(|it| **it != index && !fates[**it].goes());
+                let with = parties(register, ruleset, others.copied());
+                draft.keep(object, KeptReason::Shared { with });
+            }
+            _ => {}
         }
-        (false, Some(Unit::BeforeFirst(_)), Some(set)) => {
-            let others = ruleset.items[set].members.iter().filter(|it| **it != index && !fates[**it].goes());
-            let with = parties(register, ruleset, others.copied());
-            draft.keep(object, KeptReason::Shared { with });
-        }
-        _ => draft.refuse(object, Reason::ConstantSet),
     }
 }
 
