@@ -73,7 +73,8 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-fn ran(output: Output) -> Ran {
+/// What a process that ended answered.
+pub(crate) fn ran(output: Output) -> Ran {
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
