@@ -154,8 +154,11 @@ fn hint(error: &CliError) -> Option<String> {
         CliError::Journal { source: JournalError::InUse { .. }, .. } => {
             Some("a tracker is running that listens elsewhere: name its socket with --socket".to_owned())
         }
-        CliError::Journal { source: JournalError::Directory { .. }, .. } => {
+        CliError::Journal { source: JournalError::NotWritable { .. } | JournalError::Directory { .. }, .. } => {
             Some("the journal belongs to root: run it with sudo".to_owned())
+        }
+        CliError::Journal { source: JournalError::Damaged { .. } | JournalError::OpenTimedOut { .. }, .. } => {
+            Some("start the tracker: it sets a damaged journal aside and begins a new one".to_owned())
         }
         CliError::Ruleset(_) => Some("reading the live ruleset without a tracker needs root".to_owned()),
         CliError::NotKnown { hint, .. } => hint.clone(),

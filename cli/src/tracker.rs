@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use netdeed_tracker::control::api::TimeView;
 use netdeed_tracker::control::client::{Client, ClientError};
-use netdeed_tracker::journal::Read;
 use netdeed_tracker::journal::open::open_read_only;
+use netdeed_tracker::journal::{JournalError, Read};
 
 use crate::args::Global;
 use crate::error::{CliError, complain};
@@ -20,7 +20,7 @@ pub(crate) struct Stopped {
 
 impl Stopped {
     /// Turns a journal error into one that says where the journal is.
-    pub(crate) fn failed(&self) -> impl FnOnce(netdeed_tracker::journal::JournalError) -> CliError {
+    pub(crate) fn failed(&self) -> impl FnOnce(JournalError) -> CliError {
         let path = self.directory.clone();
         move |source| CliError::Journal { path, source }
     }
@@ -40,11 +40,13 @@ pub(crate) async fn ask<T>(
 
 /// Opens the journal of a tracker that does not run.
 pub(crate) fn open(directory: &Path, source: ClientError) -> Result<Stopped, CliError> {
-    if !directory.is_dir() {
-        return Err(CliError::NothingToRead { journal: directory.to_owned(), source });
-    }
     let failed = |source| CliError::Journal { path: directory.to_owned(), source };
-    let journal = open_read_only(directory).map_err(failed)?;
+    let journal = match open_read_only(directory) {
+        Err(JournalError::Absent { .. }) => {
+            return Err(CliError::NothingToRead { journal: directory.to_owned(), source });
+        }
+        opened => opened.map_err(failed)?,
+    };
     let alive = journal.last_alive().map_err(failed)?;
     let as_of = alive.map_or_else(|| "empty".to_owned(), |time| format!("as of {}", format_time(TimeView(time))));
     complain("note", &format!("tracker is not running; reading journal `{}`, {as_of}", directory.display()));

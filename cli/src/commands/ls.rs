@@ -8,7 +8,7 @@ use netdeed_tracker::query;
 
 use crate::args::{Format, Global};
 use crate::error::{CliError, complain};
-use crate::output::{Output, write_objects, write_owners};
+use crate::output::{Output, write_objects, write_objects_long, write_owners};
 use crate::tracker::ask;
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) struct LsArgs {
     /// Count by owner and class
     #[arg(long, conflicts_with_all = ["long", "limit"])]
     summary: bool,
-    /// Also show contents
+    /// Also show who added it and what it is
     #[arg(short, long)]
     long: bool,
     /// At most this many
@@ -53,7 +53,7 @@ pub(crate) async fn run(global: &Global, output: &Output, args: LsArgs) -> Resul
     .await?;
     let left_out = list.total.saturating_sub(list.objects.len() as u64);
     let is_empty = list.total == 0;
-    output.write(list, |output, out, list| write_objects(output, out, list, long))?;
+    output.write(list, if long { write_objects_long } else { write_objects })?;
     if output.format == Format::Table && is_empty {
         complain("note", "nothing recorded fits");
     } else if output.format == Format::Table && left_out > 0 {

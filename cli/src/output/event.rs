@@ -21,8 +21,12 @@ pub(crate) fn write_log(output: &Output, out: &mut dyn Write, log: &LogView) -> 
 
 /// Writes one entry.
 pub(crate) fn write_event(output: &Output, out: &mut dyn Write, event: &EventView) -> io::Result<()> {
+    // aligned where there is room
+    let verdict_width = if output.width.is_none_or(|width| width >= 110) { 30 } else { 0 };
     let (word, paint, text) = match &event.detail {
-        EventDetail::Change(change) => (change_word(change.change), change_paint(change), change_text(change)),
+        EventDetail::Change(change) => {
+            (change_word(change.change), change_paint(change), change_text(change, verdict_width))
+        }
         EventDetail::Gap(gap) => ("gap", Paint::Bad, gap_text(gap)),
         EventDetail::Started { boot, netns } => {
             ("started", Paint::Label, format!("tracker, in boot {boot}, netns {netns}"))
@@ -52,7 +56,7 @@ fn change_paint(change: &ChangeEvent) -> Paint {
     }
 }
 
-fn change_text(change: &ChangeEvent) -> String {
+fn change_text(change: &ChangeEvent, verdict_width: usize) -> String {
     let ChangeEvent { name, owner, certainty, actor, operation, .. } = change;
     let by = match (actor, operation) {
         (_, Some(operation)) => format!("  by operation {operation}"),
@@ -60,7 +64,7 @@ fn change_text(change: &ChangeEvent) -> String {
         (None, None) => String::new(),
     };
     let verdict = format!("{owner} ({certainty})");
-    format!("{verdict:<30}  {name}{by}")
+    format!("{verdict:<verdict_width$}  {name}{by}")
 }
 
 /// `nftables queue overran, for 1 s: 2 appeared, 0 vanished, 1 changed`.

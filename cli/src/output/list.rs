@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment};
 use netdeed_tracker::control::api::{ObjectList, OwnerList, OwnerSummary};
 use netdeed_tracker::model::owner::Certainty;
 use netdeed_tracker::model::subject::Class;
@@ -12,20 +11,18 @@ use netdeed_tracker::model::subject::Class;
 use super::Output;
 use super::card::brief;
 use super::style::{Paint, certainty_paint};
-use super::text::printable;
-use super::time::format_plain;
+use super::table::{painted, table, write_table};
+use super::text::{printable, write_hanging};
+use super::time::{format_plain, format_time};
 
-/// Writes a list of objects, one a line; with actors and contents when `is_long`.
-pub(crate) fn write_objects(output: &Output, out: &mut dyn Write, list: &ObjectList, is_long: bool) -> io::Result<()> {
+/// Writes a list of objects, one a line.
+pub(crate) fn write_objects(output: &Output, out: &mut dyn Write, list: &ObjectList) -> io::Result<()> {
     if list.objects.is_empty() {
         return Ok(());
     }
     let has_removed = list.objects.iter().any(|row| !row.live);
     let mut head = vec!["ID", "NAME", "OWNER", "CERTAINTY", "CREATED (UTC)"];
     head.extend(has_removed.then_some("REMOVED (UTC)"));
-    if is_long {
-        head.extend(["BY", "CONTENT"]);
-    }
     let mut table = table(output, &head);
     for row in &list.objects {
         let mut cells = vec![
@@ -38,14 +35,28 @@ pub(crate) fn write_objects(output: &Output, out: &mut dyn Write, list: &ObjectL
         if has_removed {
             cells.push(Cell::new(row.removed.map(format_plain).unwrap_or_default()));
         }
-        if is_long {
-            let by = row.actor.as_ref().map(brief).unwrap_or_default();
-            cells.push(Cell::new(printable(&by)));
-            cells.push(Cell::new(printable(&row.text)));
-        }
         table.add_row(cells);
     }
-    write_table(out, &table)
+    write_table(output, out, table, "NAME", 16)
+}
+
+/// Writes a list of objects with their actors and contents, a paragraph each.
+pub(crate) fn write_objects_long(output: &Output, out: &mut dyn Write, list: &ObjectList) -> io::Result<()> {
+    let digits = list.objects.last().map_or(1, |row| row.id.to_string().len());
+    let indent = digits + 2;
+    for row in &list.objects {
+        let id = format!("{:>digits$}  ", row.id.0);
+        writeln!(out, "{id}{}", output.style.paint(Paint::Title, &printable(&row.name)))?;
+        let by = row.actor.as_ref().map(|actor| format!(" by {}", brief(actor))).unwrap_or_default();
+        let removed = row.removed.map(|time| format!(", removed {}", format_time(time))).unwrap_or_default();
+        let created = format_time(row.created);
+        let verdict = format!("{} {}, created {created}{by}{removed}", row.owner, row.certainty);
+        write_hanging(out, &" ".repeat(indent), indent, &verdict, output.width)?;
+        if !row.text.is_empty() {
+            write_hanging(out, &" ".repeat(indent), indent, &row.text, output.width)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes how many objects of each class every owner has.
@@ -72,50 +83,5 @@ pub(crate) fn write_owners(output: &Output, out: &mut dyn Write, list: &OwnerLis
         cells.push(Cell::new(strongest_first.collect::<Vec<_>>().join(", ")));
         table.add_row(cells);
     }
-    write_table(out, &table)
-}
-
-/// Columns with two spaces between them and no lines; as wide as the terminal, if there is one.
-pub(super) fn table(output: &Output, head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    if output.style.is_colored {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    if let Some(width) = output.width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    }
-    let bold = |text: &&str| {
-        if output.style.is_colored { Cell::new(text).add_attribute(Attribute::Bold) } else { Cell::new(text) }
-    };
-    table.set_header(head.iter().map(bold));
-    for (column, head) in table.column_iter_mut().zip(head) {
-        column.set_padding((0, 2));
-        // names and contents break at spaces; what has none would break anywhere
-        if !matches!(*head, "NAME" | "CONTENT") {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
-    table
-}
-
-/// A cell of one colour.
-pub(super) fn painted(output: &Output, paint: Paint, text: &str) -> Cell {
-    let cell = Cell::new(text);
-    if !output.style.is_colored {
-        return cell;
-    }
-    match paint {
-        Paint::Title => cell.add_attribute(Attribute::Bold),
-        Paint::Label => cell.add_attribute(Attribute::Dim),
-        Paint::Good => cell.fg(Color::DarkGreen),
-        Paint::Doubt => cell.fg(Color::DarkYellow),
-        Paint::Bad => cell.fg(Color::DarkRed),
-    }
-}
-
-pub(super) fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
-    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
+    write_table(output, out, table, "CERTAINTY", 10)
 }

@@ -6,6 +6,7 @@ mod list;
 mod plan;
 mod status;
 mod style;
+mod table;
 mod text;
 mod time;
 
@@ -18,7 +19,7 @@ use crate::error::CliError;
 
 pub(crate) use card::write_who;
 pub(crate) use event::{write_event, write_log};
-pub(crate) use list::{write_objects, write_owners};
+pub(crate) use list::{write_objects, write_objects_long, write_owners};
 pub(crate) use plan::{write_operation, write_plan};
 pub(crate) use status::write_status;
 pub(crate) use style::Style;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::fixture::world;
 use crate::journal::Entry;
-use crate::support::{Tracker, golden, run_alone};
+use crate::support::{Tracker, golden, on_a_terminal_of, run_alone};
 
 #[test]
 fn help_is_as_recorded() {
@@ -83,6 +83,36 @@ fn colours_are_for_terminals_and_for_those_who_ask() {
         assert!(terminal.stdout.contains("\u{1b}["), "{verb:?} on a terminal: {}", terminal.stdout);
         let plain = crate::support::on_a_terminal(&tracker, &[verb, &["--color", "never"]].concat(), "");
         assert!(!plain.stdout.contains("\u{1b}["), "{verb:?} with --color never: {}", plain.stdout);
+    }
+}
+
+#[test]
+fn lines_fit_the_terminal() {
+    let tracker = Tracker::start();
+    for columns in [80, 100, 200] {
+        for arguments in [
+            &["ls"][..],
+            &["ls", "--all", "--long"],
+            &["log"],
+            &["who", "link", "flannel.1"],
+            &["plan", "--owner", "kubernetes"],
+        ] {
+            let ran = on_a_terminal_of(columns, &tracker, &[arguments, &["--color", "never"]].concat(), "");
+            for line in ran.stdout.lines() {
+                let length = line.trim_end().chars().count();
+                assert!(length <= usize::from(columns), "{arguments:?} in {columns} columns: {}", ran.stdout);
+            }
+        }
+    }
+    // a column for each class needs some room
+    for arguments in [&["ls", "--summary"][..], &["status"]] {
+        let wide = on_a_terminal_of(100, &tracker, &[arguments, &["--color", "never"]].concat(), "").stdout;
+        assert!(wide.lines().all(|line| line.trim_end().chars().count() <= 100), "{wide}");
+    }
+    // names are broken at spaces only
+    let narrow = on_a_terminal_of(80, &tracker, &["ls", "--color", "never"], "").stdout;
+    for word in ["kubernetes/kube-proxy", "10.244.0.1/24", "KUBE-SERVICES", "2026-05-04 03:02:01"] {
+        assert!(narrow.contains(word), "{word} is whole: {narrow}");
     }
 }
 

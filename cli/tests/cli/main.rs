@@ -9,3 +9,4 @@ mod support;
 mod answers;
 mod endings;
 mod resets;
+mod stopped;

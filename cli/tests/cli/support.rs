@@ -73,7 +73,8 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-fn ran(output: Output) -> Ran {
+/// What a process that ended answered.
+pub(crate) fn ran(output: Output) -> Ran {
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
@@ -93,11 +94,17 @@ pub(crate) fn run_alone(arguments: &[&str]) -> Ran {
 
 /// The binary on a terminal of its own (`script` makes one), with `typed` as what the user types.
 pub(crate) fn on_a_terminal(tracker: &Tracker, arguments: &[&str], typed: &str) -> Ran {
+    on_a_terminal_of(100, tracker, arguments, typed)
+}
+
+/// The same on a terminal so many columns wide.
+pub(crate) fn on_a_terminal_of(columns: u16, tracker: &Tracker, arguments: &[&str], typed: &str) -> Ran {
     let command = tracker.command(arguments);
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().expect("text"))).collect();
     let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+    let line = format!("stty cols {columns}; {}", line.join(" "));
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
     script.env("TERM", "xterm").env_remove("NO_COLOR");
     let mut script =
         script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("script runs");

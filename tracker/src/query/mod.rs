@@ -8,6 +8,7 @@ mod locate;
 mod log;
 mod object;
 mod operation;
+mod plan;
 mod status;
 
 pub use actor::{Actors, actor_view};
@@ -17,6 +18,7 @@ pub use locate::{BadDestination, Destination, Locator, RulePlace, locate, no_suc
 pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};
 pub use object::{HISTORY_SHOWN, object_by_id, object_view};
 pub use operation::operation_view;
+pub use plan::plan_view;
 pub use status::stopped_status;
 
 #[cfg(test)]

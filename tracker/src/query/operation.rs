@@ -1,24 +1,17 @@
 //! Operations as documents.
 
-use crate::control::api::{KeptView, OperationView, OutcomeView, RefusalView};
-use crate::model::operation::{Operation, OperationKind, OperationState};
+use crate::control::api::{OperationView, OutcomeView};
+use crate::model::operation::{Operation, OperationKind, OperationState, StepOutcome};
+use crate::rollback::{Plan, Proof};
 
-/// An operation, with what its plan refused and kept and what was compared afterwards.
-pub fn operation_view(
-    operation: &Operation,
-    refusals: Vec<RefusalView>,
-    kept: Vec<KeptView>,
-    proof: Vec<String>,
-) -> OperationView {
+use super::plan::{kept_views, refusal_views};
+
+/// An operation with the plan it carried out, and the proof when the state afterwards could be read.
+pub fn operation_view(operation: &Operation, plan: &Plan, proof: Option<&Proof>) -> OperationView {
     let Operation { id, kind, requested_by, begun, ended, state, planned, outcomes } = operation;
     let OperationKind::Reset { owner } = kind;
     let (state, error) = state_word(state);
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count() as u64;
-    let outcome = |outcome: &crate::model::operation::StepOutcome| OutcomeView {
-        object: outcome.object,
-        step: outcome.step.clone(),
-        error: outcome.error.clone(),
-    };
     OperationView {
         id: Some(*id),
         owner: owner.clone(),
@@ -31,11 +24,33 @@ pub fn operation_view(
         planned: *planned,
         done: outcomes.len() as u64 - failed,
         failed,
-        outcomes: outcomes.iter().map(outcome).collect(),
-        refusals,
-        kept,
-        proof,
+        outcomes: outcomes.iter().map(outcome_view).collect(),
+        refusals: refusal_views(plan.refusals()),
+        kept: kept_views(plan.kept()),
+        proven: proof.is_some_and(Proof::holds),
+        proof: proof.map_or_else(|| vec!["the state afterwards could not be read".to_owned()], proof_lines),
     }
+}
+
+fn outcome_view(outcome: &StepOutcome) -> OutcomeView {
+    let StepOutcome { object, step, error } = outcome;
+    OutcomeView { object: *object, step: step.clone(), error: error.clone() }
+}
+
+fn proof_lines(proof: &Proof) -> Vec<String> {
+    let Proof { remaining, missing, changed } = proof;
+    if proof.holds() {
+        return vec![proof.to_string()];
+    }
+    let lines = |word: &'static str, things: &[String]| -> Vec<String> {
+        things.iter().map(|thing| format!("{word}: {thing}")).collect()
+    };
+    [
+        lines("planned to go and still there", remaining),
+        lines("not planned to go and gone", missing),
+        lines("not planned to be touched and different now", changed),
+    ]
+    .concat()
 }
 
 /// The word for a state, and what failed.
@@ -44,5 +59,28 @@ pub(super) fn state_word(state: &OperationState) -> (&'static str, Option<String
         OperationState::Begun => ("begun", None),
         OperationState::Done => ("done", None),
         OperationState::Failed { error } => ("failed", Some(error.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_difference_gets_its_line() {
+        let proof = Proof {
+            remaining: vec!["link cni0".to_owned()],
+            missing: Vec::new(),
+            changed: vec!["chain ip filter FORWARD".to_owned(), "link eth0".to_owned()],
+        };
+        assert_eq!(
+            proof_lines(&proof),
+            [
+                "planned to go and still there: link cni0",
+                "not planned to be touched and different now: chain ip filter FORWARD",
+                "not planned to be touched and different now: link eth0"
+            ]
+        );
+        assert_eq!(proof_lines(&Proof::default()), ["everything planned is gone and nothing else changed"]);
     }
 }

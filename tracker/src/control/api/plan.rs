@@ -167,14 +167,16 @@ pub struct OperationView {
     pub refusals: Vec<RefusalView>,
     /// What stayed because others need it.
     pub kept: Vec<KeptView>,
-    /// What was compared afterwards to show that nothing else changed, a line each.
+    /// Whether the state afterwards is exactly what was planned; also for a dry run.
+    pub proven: bool,
+    /// What comparing the state before and after showed, a line each.
     pub proof: Vec<String>,
 }
 
 impl OperationView {
-    /// Whether it came to its end with every step done.
+    /// Whether it came to its end, every step was done, and the state afterwards is what was planned.
     pub fn is_done(&self) -> bool {
-        self.state == "done" && self.failed == 0
+        self.state == "done" && self.failed == 0 && self.proven
     }
 }
 

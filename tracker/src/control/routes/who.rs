@@ -35,7 +35,7 @@ fn placed(node: &dyn Node, locator: Locator) -> Result<(Locator, Option<u64>), F
     match *place {
         RulePlace::Position(position) => {
             let rules = node.chain_rules(table, chain)?;
-            let rule = usize::try_from(position - 1).ok().and_then(|index| rules.get(index).copied());
+            let rule = usize::try_from(position).ok().and_then(|place| rules.get(place.checked_sub(1)?).copied());
             let Some(handle) = rule else {
                 return Err(Failure::new(
                     ErrorCode::NotFound,

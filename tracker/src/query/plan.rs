@@ -1,0 +1,51 @@
+//! Plans as documents.
+
+use crate::control::api::{KeptView, PlanView, RefusalView, StepView};
+use crate::model::owner::Owner;
+use crate::model::subject::Class;
+use crate::rollback::{Kept, Plan, Refusal, Step};
+
+use super::content::content_text;
+
+/// The plan that takes back what `owner` made.
+pub fn plan_view(owner: &Owner, plan: &Plan) -> PlanView {
+    let steps = plan.steps().iter().map(step_view).collect();
+    let view = PlanView::new(owner.clone(), steps, refusal_views(plan.refusals()), kept_views(plan.kept()));
+    PlanView { text: plan.to_string(), ..view }
+}
+
+fn step_view(step: &Step) -> StepView {
+    let why = step.why();
+    StepView {
+        object: step.object(),
+        class: Class::of(step.subject(), step.snapshot()),
+        name: step.describe(),
+        text: content_text(step.subject(), step.snapshot()),
+        owner: why.owner.clone(),
+        certainty: why.certainty,
+        why: why.evidence.as_ref().map_or_else(|| "no evidence was kept".to_owned(), ToString::to_string),
+    }
+}
+
+pub(super) fn refusal_views(refusals: &[Refusal]) -> Vec<RefusalView> {
+    let view = |refusal: &Refusal| {
+        let Refusal { object, class, what, owner, reason } = refusal;
+        RefusalView {
+            object: *object,
+            class: *class,
+            name: what.clone(),
+            owner: owner.clone(),
+            reason: reason.to_string(),
+            remedy: Some(reason.remedy().to_owned()),
+        }
+    };
+    refusals.iter().map(view).collect()
+}
+
+pub(super) fn kept_views(kept: &[Kept]) -> Vec<KeptView> {
+    let view = |kept: &Kept| {
+        let Kept { object, class, what, owner: _, reason } = kept;
+        KeptView { object: *object, class: *class, name: what.clone(), reason: reason.to_string() }
+    };
+    kept.iter().map(view).collect()
+}
