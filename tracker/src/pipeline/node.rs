@@ -99,15 +99,11 @@ impl TrackerNode {
         mut operation: Operation,
         result: Result<Rollback, RollbackError>,
     ) -> Result<OperationView, NodeError> {
+        let mut proven = false;
         let (plan, execution, proof) = match result {
             Ok(Rollback { plan, execution, proof }) => {
-                let proof_line = proof.to_string();
-                let holds = proof.holds();
-                (
-                    Some(plan),
-                    Some(execution),
-                    vec![if holds { proof_line } else { format!("NOT AS PLANNED: {proof_line}") }],
-                )
+                proven = proof.holds();
+                (Some(plan), Some(execution), vec![proof.to_string()])
             }
             Err(RollbackError::Unverified { execution, source }) => {
                 (None, Some(execution), vec![format!("not verified: {}", super::status::chain(&source))])
@@ -128,6 +124,7 @@ impl TrackerNode {
         self.order("record the end of the operation", |done| Command::EndOperation { operation: ended, done })?
             .map_err(NodeError::Journal)?;
         let mut view = operation_view(owner, &operation, proof);
+        view.proven = proven;
         if let Some(plan) = plan {
             view.refusals = plan.refusals().iter().map(refusal_view).collect();
             view.kept = plan.kept().iter().map(kept_view).collect();
@@ -338,6 +335,7 @@ fn operation_view(owner: &Owner, operation: &Operation, proof: Vec<String>) -> O
             .collect(),
         refusals: Vec::new(),
         kept: Vec::new(),
+        proven: false,
         proof,
     }
 }
@@ -357,6 +355,7 @@ fn dry_run_view(owner: &Owner, uid: u32, plan: &Plan) -> OperationView {
     let mut view = operation_view(owner, &operation, vec!["dry run: nothing was changed".to_owned()]);
     view.id = None;
     view.dry_run = true;
+    view.proven = true;
     view.refusals = plan.refusals().iter().map(refusal_view).collect();
     view.kept = plan.kept().iter().map(kept_view).collect();
     view

@@ -1,9 +1,11 @@
 //! Addresses, routes and ip rules.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::register::Register;
 use super::{Draft, judge, refuse_judged};
+use crate::decode::rtnl::selector_count;
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, AddressSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
@@ -23,7 +25,8 @@ pub(super) fn plan(
     draft: &mut Draft,
 ) {
     let mut sorted: Vec<Live<'_>> = live.rt.iter().map(|(subject, snapshot)| (subject, snapshot)).collect();
-    sorted.sort_by_key(|(subject, _)| *subject);
+    // the kernel deletes the first ip rule with at least the selectors asked for: those with most go first
+    sorted.sort_by_cached_key(|(subject, snapshot)| (Reverse(selectors(snapshot)), *subject));
     for (subject, snapshot) in &sorted {
         if let (Subject::Address(address), Snapshot::Address(content)) = (subject, snapshot)
             && !going.contains(&address.ifindex)
@@ -51,6 +54,13 @@ pub(super) fn plan(
             (Subject::Route(_) | Subject::IpRule(_), _, None) => refuse_judged(register, draft, &judged, subject),
             _ => {}
         }
+    }
+}
+
+fn selectors(snapshot: &Snapshot) -> usize {
+    match snapshot {
+        Snapshot::IpRule(rule) => selector_count(rule),
+        _ => 0,
     }
 }
 
