@@ -62,8 +62,11 @@ pub(crate) fn read_user<T: Copy>(address: u64) -> Option<T> {
 /// `to` must be writable for `capacity` bytes.
 #[inline(always)]
 pub(crate) unsafe fn read_user_bytes(to: *mut u8, capacity: u32, address: u64, bytes: u64) -> u32 {
-    let count = if bytes > u64::from(capacity) { u64::from(capacity) } else { bytes };
-    if count == 0 || address == 0 {
+    let capacity = u64::from(capacity);
+    // The compiler would otherwise spread the bound over 32-bit operations and copies of the register, where verifiers up
+    // to 6.1 at least lose it. Behind the black box it has to compare the very value that goes to the helper.
+    let count = core::hint::black_box(if bytes > capacity { capacity } else { bytes });
+    if count == 0 || count > capacity {
         return 0;
     }
     // SAFETY: at most `capacity` bytes are written; the helper checks the source.

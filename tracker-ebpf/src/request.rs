@@ -215,11 +215,13 @@ unsafe fn copy_data(to: *mut u8, call: &Call) -> u32 {
     }
     let room = u64::from(capacity - first);
     let bytes = if call.second.bytes > room { room } else { call.second.bytes };
-    // The verifier does not see that `first + bytes` stays within the data, so it is given a bound for each; the black
-    // box keeps the compiler from merging the two.
-    let bytes = core::hint::black_box(bytes);
-    // SAFETY: `bytes` is at most the room behind `first`.
-    let second = unsafe { read_user_bytes(to.add(first as usize), SECOND_BYTES, call.second.base, bytes) };
+    // The verifier takes the place and the number of bytes each at their most: here, and as `SECOND_BYTES`.
+    let place = core::hint::black_box(u64::from(first));
+    if place >= u64::from(capacity) {
+        return first;
+    }
+    // SAFETY: `bytes` is at most the room behind `first`, which is where `place` is.
+    let second = unsafe { read_user_bytes(to.add(place as usize), SECOND_BYTES, call.second.base, bytes) };
     first + second
 }
 
