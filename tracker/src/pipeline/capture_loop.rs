@@ -84,7 +84,8 @@ pub struct Sources {
 /// [`CaptureError`] when a queue breaks.
 pub fn run(mut sources: Sources, commands: &CommandQueue, batches: &SyncSender<Batch>) -> Result<(), CaptureError> {
     let mut emptied = BootTime::now();
-    let mut more = false;
+    // What a self-test left behind waits without the descriptor being readable.
+    let mut more = true;
     loop {
         if !more {
             wait(&sources, commands)?;

@@ -8,11 +8,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::capture::{self, CaptureError};
 use crate::control::api::{
-    JournalView, KeptView, OperationView, OutcomeView, PlanRequest, PlanView, RefusalView, ResetRequest, SourceState,
-    StatusView, StepView, TrackerState,
+    JournalView, OperationView, PlanRequest, PlanView, ResetRequest, SourceState, SourceView, StatusView, TrackerState,
 };
 use crate::control::{Node, NodeError};
 use crate::host::Host;
@@ -23,11 +23,11 @@ use crate::model::nft::{NftItem, TableRef};
 use crate::model::object::{Object, Scope};
 use crate::model::operation::{Operation, OperationKind, OperationState};
 use crate::model::owner::Owner;
-use crate::model::subject::{Class, Subject};
+use crate::model::subject::Subject;
 use crate::model::time::WallTime;
 use crate::query;
 use crate::rollback::run::{self, Ledger, LedgerError, Rollback, RollbackError};
-use crate::rollback::{Kept, Plan, Refusal, Selection, Step, candidate_paths, plan};
+use crate::rollback::{Plan, Selection, candidate_paths, plan};
 
 use super::capture_loop::CommandQueue;
 use super::command::Command;
@@ -93,24 +93,22 @@ impl TrackerNode {
         Ok(plan(&objects, &live, &selection))
     }
 
-    fn rolled_back(
-        &self,
-        owner: &Owner,
-        mut operation: Operation,
-        result: Result<Rollback, RollbackError>,
-    ) -> Result<OperationView, NodeError> {
-        let mut proven = false;
-        let (plan, execution, proof) = match result {
-            Ok(Rollback { plan, execution, proof }) => {
-                proven = proof.holds();
-                (Some(plan), Some(execution), vec![proof.to_string()])
+    /// Records how a begun rollback ended.
+    fn end(&self, begun: Begun, result: Result<Rollback, RollbackError>) -> Result<OperationView, NodeError> {
+        let Begun { mut operation, plan } = begun;
+        let mut proof = None;
+        let execution = match result {
+            Ok(rollback) => {
+                proof = Some(rollback.proof);
+                Some(rollback.execution)
             }
             Err(RollbackError::Unverified { execution, source }) => {
-                (None, Some(execution), vec![format!("not verified: {}", super::status::chain(&source))])
+                warn!(error = &source as &dyn Error, "the state after the rollback could not be read");
+                Some(execution)
             }
             Err(error) => {
                 operation.state = OperationState::Failed { error: super::status::chain(&error) };
-                (None, None, Vec::new())
+                None
             }
         };
         if let Some(execution) = execution {
@@ -123,13 +121,7 @@ impl TrackerNode {
         let ended = operation.clone();
         self.order("record the end of the operation", |done| Command::EndOperation { operation: ended, done })?
             .map_err(NodeError::Journal)?;
-        let mut view = operation_view(owner, &operation, proof);
-        view.proven = proven;
-        if let Some(plan) = plan {
-            view.refusals = plan.refusals().iter().map(refusal_view).collect();
-            view.kept = plan.kept().iter().map(kept_view).collect();
-        }
-        Ok(view)
+        Ok(query::operation_view(&operation, &plan, proof.as_ref()))
     }
 }
 
@@ -148,7 +140,7 @@ impl Node for TrackerNode {
         let mut view = match stopped {
             Ok(view) => view,
             Err(error) => {
-                sources.push(crate::control::api::SourceView {
+                sources.push(SourceView {
                     name: "journal".to_owned(),
                     state: SourceState::Off,
                     detail: super::status::chain(&error),
@@ -205,13 +197,7 @@ impl Node for TrackerNode {
     }
 
     fn plan(&self, request: &PlanRequest) -> Result<PlanView, NodeError> {
-        let plan = self.make_plan(request)?;
-        let steps = plan.steps().iter().map(step_view).collect();
-        let refusals = plan.refusals().iter().map(refusal_view).collect();
-        let kept = plan.kept().iter().map(kept_view).collect();
-        let mut view = PlanView::new(request.owner.clone(), steps, refusals, kept);
-        view.text = plan.to_string();
-        Ok(view)
+        Ok(query::plan_view(&request.owner, &self.make_plan(request)?))
     }
 
     fn reset(
@@ -225,18 +211,23 @@ impl Node for TrackerNode {
             let plan = self.make_plan(&request.plan_request())?;
             return Ok(dry_run_view(owner, uid, &plan));
         }
-        let mut ledger = NodeLedger { node: self, owner, uid, operation: None, progress };
+        let mut ledger = NodeLedger { node: self, owner, uid, begun: None, progress };
         let selection = selection(owner, request.include_inferred);
         let result = run::run(&mut ledger, &selection, &mut RealHost);
-        match ledger.operation {
-            Some(operation) => self.rolled_back(owner, operation, result),
-            None => match result {
-                Err(error @ RollbackError::Unstable { .. }) => Err(NodeError::Conflict { what: error.to_string() }),
-                Err(error) => Err(failed("roll back", error)),
-                Ok(_) => Err(failed("roll back", NoAnswer)),
-            },
+        match (ledger.begun, result) {
+            (Some(begun), result) => self.end(begun, result),
+            (None, Err(error @ RollbackError::Unstable { .. })) => Err(NodeError::Conflict { what: error.to_string() }),
+            (None, Err(error)) => Err(failed("roll back", error)),
+            (None, Ok(_)) => Err(failed("roll back", NoAnswer)),
         }
     }
+}
+
+/// An operation under way.
+struct Begun {
+    operation: Operation,
+    /// The plan that is carried out, the last one if others went stale.
+    plan: Plan,
 }
 
 /// The journal's side of a rollback: its reader, and orders to its one writer.
@@ -244,7 +235,7 @@ struct NodeLedger<'a> {
     node: &'a TrackerNode,
     owner: &'a Owner,
     uid: u32,
-    operation: Option<Operation>,
+    begun: Option<Begun>,
     progress: &'a mut dyn FnMut(u64, u64),
 }
 
@@ -256,87 +247,26 @@ impl Ledger for NodeLedger<'_> {
 
     fn begin(&mut self, plan: &Plan) -> Result<(), LedgerError> {
         let planned = plan.steps().len() as u64;
-        if let Some(operation) = &mut self.operation {
+        if let Some(begun) = &mut self.begun {
             // planned anew after a conflict: the same operation goes on
-            operation.planned = planned;
+            begun.operation.planned = planned;
+            begun.plan = plan.clone();
             return Ok(());
         }
         let kind = OperationKind::Reset { owner: self.owner.clone() };
         let requested_by = self.uid;
-        let begun = self.node.order("record the begin of the operation", |done| Command::BeginOperation {
+        let operation = self.node.order("record the begin of the operation", |done| Command::BeginOperation {
             kind,
             requested_by,
             planned,
             done,
-        })?;
-        self.operation = Some(begun?);
+        })??;
+        self.begun = Some(Begun { operation, plan: plan.clone() });
         Ok(())
     }
 
     fn progress(&mut self, done: usize, total: usize) {
         (self.progress)(done as u64, total as u64);
-    }
-}
-
-fn step_view(step: &Step) -> StepView {
-    StepView {
-        object: step.object(),
-        class: Class::of(step.subject(), step.snapshot()),
-        name: step.describe(),
-        text: query::content_text(step.subject(), step.snapshot()),
-        owner: step.why().owner.clone(),
-        certainty: step.why().certainty,
-        why: step.why().evidence.as_ref().map(ToString::to_string).unwrap_or_default(),
-    }
-}
-
-fn refusal_view(refusal: &Refusal) -> RefusalView {
-    RefusalView {
-        object: refusal.object,
-        class: refusal.class,
-        name: refusal.what.clone(),
-        owner: refusal.owner.clone(),
-        reason: refusal.reason.to_string(),
-        remedy: Some(refusal.reason.remedy().to_string()),
-    }
-}
-
-fn kept_view(kept: &Kept) -> KeptView {
-    KeptView { object: kept.object, class: kept.class, name: kept.what.clone(), reason: kept.reason.to_string() }
-}
-
-fn operation_view(owner: &Owner, operation: &Operation, proof: Vec<String>) -> OperationView {
-    let Operation { id, kind: _, requested_by, begun, ended, state, planned, outcomes } = operation;
-    let (state, error) = match state {
-        OperationState::Begun => ("begun", None),
-        OperationState::Done => ("done", None),
-        OperationState::Failed { error } => ("failed", Some(error.clone())),
-    };
-    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count() as u64;
-    OperationView {
-        id: Some(*id),
-        owner: owner.clone(),
-        dry_run: false,
-        state: state.to_owned(),
-        error,
-        requested_by: *requested_by,
-        begun: (*begun).into(),
-        ended: ended.map(Into::into),
-        planned: *planned,
-        done: outcomes.len() as u64 - failed,
-        failed,
-        outcomes: outcomes
-            .iter()
-            .map(|outcome| OutcomeView {
-                object: outcome.object,
-                step: outcome.step.clone(),
-                error: outcome.error.clone(),
-            })
-            .collect(),
-        refusals: Vec::new(),
-        kept: Vec::new(),
-        proven: false,
-        proof,
     }
 }
 
@@ -352,12 +282,11 @@ fn dry_run_view(owner: &Owner, uid: u32, plan: &Plan) -> OperationView {
         planned: plan.steps().len() as u64,
         outcomes: Vec::new(),
     };
-    let mut view = operation_view(owner, &operation, vec!["dry run: nothing was changed".to_owned()]);
+    let mut view = query::operation_view(&operation, plan, None);
     view.id = None;
     view.dry_run = true;
     view.proven = true;
-    view.refusals = plan.refusals().iter().map(refusal_view).collect();
-    view.kept = plan.kept().iter().map(kept_view).collect();
+    view.proof = vec!["dry run: nothing was changed".to_owned()];
     view
 }
 

@@ -52,6 +52,7 @@ impl Recorder {
         };
         self.journal.put_operation(&operation)?;
         self.operation = Some(operation.clone());
+        self.board.publish();
         Ok(operation)
     }
 
@@ -59,6 +60,7 @@ impl Recorder {
         self.operation = None;
         self.own_actors.clear();
         self.journal.put_operation(operation)?;
+        self.board.publish();
         Ok(operation.id)
     }
 

@@ -51,6 +51,7 @@ impl Recorder {
         let last_alive = self.journal.last_alive()?;
         let began = WallTime::now();
         self.journal.begin(scope, began)?;
+        self.board.publish();
         self.load_known()?;
         let reason = match (last_alive, journal_was_lost) {
             (_, true) => Some(GapReason::JournalLost),
@@ -132,6 +133,7 @@ impl Recorder {
         if let Err(error) = self.journal.append_gap(gap) {
             self.journal_failed("record a gap", &error);
         }
+        self.board.publish();
     }
 
     fn read_live(&mut self, source: Source) -> Result<Vec<(Subject, Snapshot)>, CaptureError> {
