@@ -23,9 +23,9 @@ pub trait Backend: Send + Sync {
     /// Bytes taken on disk, 0 for none.
     fn size_on_disk(&self) -> Result<u64, JournalError>;
 
-    /// After a failed write: goes back to what was durable, at least everything before the last [`Backend::flush`].
-    /// Fails without harm as long as the cause persists.
-    fn recover(&self) -> Result<(), JournalError>;
+    /// After a failed write: goes back to what was durable, at least everything before the last [`Backend::flush`], so
+    /// that it can be read again; writing may go on failing as long as the cause persists. Returns whether it had to.
+    fn recover(&self) -> Result<bool, JournalError>;
 }
 
 /// Is given key and value of each row of a scan.

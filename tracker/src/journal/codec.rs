@@ -35,8 +35,8 @@ pub enum RowKind {
     Head = 1,
     /// Entries: a link of the chain.
     Block = 2,
-    /// An object's state.
-    Object = 3,
+    /// The states of neighbouring objects.
+    ObjectPage = 3,
     /// An actor.
     Actor = 4,
     /// An actor's number under its digest.
@@ -47,6 +47,8 @@ pub enum RowKind {
     Gap = 7,
     /// The end of a boot.
     BootEnd = 8,
+    /// How far the journal is durable; in the lock file, not in the store.
+    Mark = 9,
 }
 
 /// First 16 bytes of the BLAKE3 hash of a block: everything in its frame but the checksum, so also the hash before it.
@@ -75,9 +77,37 @@ pub struct BlockFrame<'a> {
 /// # Errors
 /// [`JournalError::Store`] when the value cannot be serialized or is longer than 4 GiB; `out` is then unspecified.
 pub fn encode<T: Serialize>(kind: RowKind, value: &T, out: &mut Vec<u8>) -> Result<(), JournalError> {
+    encode_with(kind, out, |out| write_value(value, out))
+}
+
+/// Appends a frame whose payload `payload` appends.
+///
+/// # Errors
+/// As [`encode`], and those of `payload`.
+pub fn encode_with(
+    kind: RowKind,
+    out: &mut Vec<u8>,
+    payload: impl FnOnce(&mut Vec<u8>) -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
     let start = begin_frame(kind, out);
-    write_value(value, out)?;
+    payload(out)?;
     seal(&mut out[start..], HEADER)
+}
+
+/// Appends a length (4 bytes, little-endian) and then what `value` appends.
+///
+/// # Errors
+/// Those of `value`, and [`JournalError::Store`] when it is longer than 4 GiB.
+pub fn write_with_length(
+    out: &mut Vec<u8>,
+    value: impl FnOnce(&mut Vec<u8>) -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    value(out)?;
+    let length = u32::try_from(out.len() - at - 4).map_err(|error| failed("encode a value", error))?;
+    out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    Ok(())
 }
 
 /// Appends a bare postcard value to `out`.
@@ -108,8 +138,15 @@ pub fn encode_block(previous: ChainHash, payload: &[u8], out: &mut Vec<u8>) -> R
 /// [`JournalError::Version`] for a whole frame of a newer version, [`JournalError::Damaged`] for anything else that is
 /// not exactly one value of this kind. Never panics.
 pub fn decode<T: DeserializeOwned>(kind: RowKind, key: &[u8], bytes: &[u8]) -> Result<T, JournalError> {
-    let payload = check(kind, HEADER, key, bytes)?;
-    read_value(key, payload)
+    read_value(key, payload(kind, key, bytes)?)
+}
+
+/// Takes a payload out of its frame; `key` is for the error only.
+///
+/// # Errors
+/// As [`decode`].
+pub fn payload<'a>(kind: RowKind, key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], JournalError> {
+    check(kind, HEADER, key, bytes)
 }
 
 /// Reads a bare postcard value that takes all of `payload`.

@@ -61,6 +61,14 @@ pub enum JournalError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Its files as a whole are damaged.
+    #[error("journal `{path}` is damaged: {reason}")]
+    Unreadable {
+        /// The store's directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An entry is damaged.
     #[error("journal entry under key `{key}` is damaged: {reason}")]
     Damaged {

@@ -69,8 +69,8 @@ impl Backend for MemoryBackend {
         Ok(0)
     }
 
-    fn recover(&self) -> Result<(), JournalError> {
-        Ok(())
+    fn recover(&self) -> Result<bool, JournalError> {
+        Ok(false)
     }
 }
 

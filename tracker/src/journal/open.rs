@@ -23,7 +23,7 @@ use super::error::JournalError;
 use super::sled::{SledBackend, SledFailure, SledOptions, panic_text, probe_space};
 use super::store::{JournalLimits, Store};
 
-pub(super) use lock::LockFile;
+pub(super) use lock::{LockFile, Mark};
 
 /// What the deadline grows by: a second per so many bytes on disk, so that a large journal on a slow disk is not taken
 /// for a damaged one.
@@ -61,6 +61,9 @@ pub struct Opened {
     pub store: Store,
     /// The one that was there before, if it could not be used.
     pub set_aside: Option<SetAside>,
+    /// How many entries at the end of it were durable once and are there no more: the store's file lost its end. What is
+    /// left is whole, as of an earlier moment; what came after is a gap.
+    pub lost_entries: u64,
 }
 
 /// A journal that could not be used.
@@ -87,8 +90,9 @@ pub fn open(options: &OpenOptions) -> Result<Opened, JournalError> {
     let (number, is_new) = newest_store(dir)?.map_or((1, true), |number| (number, false));
     let (reason, is_stuck) = match attempt(&store_path(dir, number), options) {
         Ok(store) => {
-            store.hold(lock);
-            return Ok(Opened { store, set_aside: None });
+            let lost_entries = store.lost_since(lock.mark(number));
+            store.hold(lock.of_store(number));
+            return Ok(Opened { store, set_aside: None, lost_entries });
         }
         Err(Trouble::Refused(error)) => return Err(error),
         Err(Trouble::Damaged(error)) => (describe(&error), false),
@@ -102,8 +106,8 @@ pub fn open(options: &OpenOptions) -> Result<Opened, JournalError> {
     }
     let path = set_aside(dir, number)?;
     let store = attempt(&store_path(dir, number + 1), options).map_err(Trouble::into_error)?;
-    store.hold(lock);
-    Ok(Opened { store, set_aside: Some(SetAside { path, reason, is_stuck }) })
+    store.hold(lock.of_store(number + 1));
+    Ok(Opened { store, set_aside: Some(SetAside { path, reason, is_stuck }), lost_entries: 0 })
 }
 
 /// Opens the journal of a directory for reading while no tracker runs. Sets nothing aside; sled itself may tidy up its
@@ -111,13 +115,13 @@ pub fn open(options: &OpenOptions) -> Result<Opened, JournalError> {
 ///
 /// # Errors
 /// [`JournalError::Absent`] when there is none, [`JournalError::InUse`] when a tracker has it,
-/// [`JournalError::Damaged`], [`JournalError::OpenTimedOut`] or [`JournalError::Store`] when it cannot be read; the rest
+/// [`JournalError::Damaged`], [`JournalError::Unreadable`], [`JournalError::OpenTimedOut`] or [`JournalError::Store`] when it cannot be read; the rest
 /// as for [`open`].
 pub fn open_read_only(dir: &Path) -> Result<Arc<dyn Read>, JournalError> {
     let lock = LockFile::take(dir, lock::Missing::Fail)?;
     let number = newest_store(dir)?.ok_or_else(|| JournalError::Absent { path: dir.to_owned() })?;
     let store = attempt(&store_path(dir, number), &OpenOptions::new(dir)).map_err(Trouble::into_error)?;
-    store.hold(lock);
+    store.hold(lock.of_store(number));
     Ok(store.reader())
 }
 
@@ -193,7 +197,7 @@ fn from_load(path: &Path, error: JournalError) -> Trouble {
 }
 
 fn damaged_store(path: &Path, reason: String) -> JournalError {
-    JournalError::Damaged { key: path.display().to_string(), reason }
+    JournalError::Unreadable { path: path.to_owned(), reason }
 }
 
 /// What a refusal of the system means for a directory.

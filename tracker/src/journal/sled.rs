@@ -3,18 +3,20 @@
 //! What is known of this release and dealt with here:
 //! - A damaged file can make it panic, return an error or never return, at open and later. So every call runs under
 //!   `catch_unwind`, and [`super::open`] opens it on a thread with a deadline.
-//! - After the first I/O error a handle fails for ever, and a batch may be half visible through it: [`Backend::recover`]
-//!   opens a new one, once there is space again.
+//! - After the first I/O error a handle fails for ever, for reads too, and a batch may be half visible through it:
+//!   [`Backend::recover`] opens a new one. Opening writes, so on a full disk it takes space held in reserve for that, and
+//!   nothing is written before the reserve is whole again.
 //! - `flush` waits for `sync_file_range`, which writes neither metadata nor the disk's cache: `fdatasync` follows it.
 //! - Leaves hold 16 values; a leaf beyond 128 KiB goes to a file of its own in `blobs`. So values are kept around 4 KiB
 //!   where that is up to us.
 //! - Its segment cleaner only runs in the periodic flush thread, so that thread is never turned off.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -27,8 +29,8 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(3);
 /// How often a locked file is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// Space that must be free before the store is opened again, bytes: two of sled's segments.
-const PROBE: usize = 1 << 20;
+/// Space held in reserve for opening the store on a full disk, bytes: two of sled's segments, and its snapshot.
+const RESERVE: usize = 4 << 20;
 
 /// How sled is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,10 @@ pub struct SledBackend {
     path: PathBuf,
     options: SledOptions,
     handle: RwLock<Option<Arc<Handle>>>,
+    /// A write failed since the store was opened.
+    is_broken: AtomicBool,
+    /// Nothing needs to be done for the reserve before the next write.
+    has_reserve: AtomicBool,
 }
 
 struct Handle {
@@ -79,7 +85,13 @@ impl SledBackend {
     /// [`SledFailure`]; panics of sled are [`SledFailure::Damaged`].
     pub fn open(path: &Path, options: SledOptions) -> Result<Self, SledFailure> {
         let handle = open_handle(path, options)?;
-        Ok(Self { path: path.to_owned(), options, handle: RwLock::new(Some(Arc::new(handle))) })
+        Ok(Self {
+            path: path.to_owned(),
+            options,
+            handle: RwLock::new(Some(Arc::new(handle))),
+            is_broken: AtomicBool::new(false),
+            has_reserve: AtomicBool::new(false),
+        })
     }
 
     /// The handle in use, held without the lock: a long scan must not keep [`Backend::recover`] from taking it.
@@ -87,6 +99,34 @@ impl SledBackend {
         let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner).clone();
         let closed = || SledFailure::System(io::Error::other("the store could not be opened again"));
         handle.ok_or_else(|| store_error(operation, closed()))
+    }
+
+    /// As [`SledBackend::with`], for work whose failure leaves the handle unusable.
+    fn write_with(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Handle) -> Result<(), sled::Error>,
+    ) -> Result<(), JournalError> {
+        self.with(operation, work).inspect_err(|_| self.is_broken.store(true, Ordering::Release))
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.path.join("reserve")
+    }
+
+    /// Makes the reserve whole, so that a disk that is full is noticed before sled notices.
+    fn ensure_reserve(&self) -> Result<(), JournalError> {
+        if self.has_reserve.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let path = self.reserve();
+        let is_there = std::fs::metadata(&path).is_ok_and(|reserve| reserve.len() == RESERVE as u64);
+        if let Err(error) = if is_there { Ok(()) } else { fill(&path) } {
+            drop(std::fs::remove_file(&path));
+            return Err(store_error("write a batch", SledFailure::System(error)));
+        }
+        self.has_reserve.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Runs `work` on the tree; panics of sled become errors.
@@ -116,7 +156,8 @@ impl Backend for SledBackend {
                 None => writes.remove(key),
             }
         }
-        self.with("write a batch", |handle| handle.db.apply_batch(writes))
+        self.ensure_reserve()?;
+        self.write_with("write a batch", |handle| handle.db.apply_batch(writes))
     }
 
     fn scan(&self, range: KeyRange, direction: Direction, visitor: RowVisitor<'_>) -> Result<(), JournalError> {
@@ -148,7 +189,7 @@ impl Backend for SledBackend {
     }
 
     fn flush(&self) -> Result<(), JournalError> {
-        self.with("flush", |handle| {
+        self.write_with("flush", |handle| {
             handle.db.flush()?;
             handle.file.sync_data().map_err(sled::Error::Io)
         })
@@ -158,25 +199,39 @@ impl Backend for SledBackend {
         self.with("read the size", |handle| handle.db.size_on_disk())
     }
 
-    fn recover(&self) -> Result<(), JournalError> {
-        let failed = |failure| store_error("open again", failure);
-        // while this fails the old handle stays: what it has in memory can still be read
-        probe_space(&self.path).map_err(|error| failed(SledFailure::System(error)))?;
+    fn recover(&self) -> Result<bool, JournalError> {
+        if !self.is_broken.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        self.has_reserve.store(false, Ordering::Release);
+        if let Err(error) = std::fs::remove_file(self.reserve()).or_else(ignore_missing) {
+            return Err(store_error("open again", SledFailure::System(error)));
+        }
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         drop(catch_unwind(AssertUnwindSafe(|| drop(handle.take()))));
-        let opened = open_handle(&self.path, self.options);
-        *handle = Some(Arc::new(opened.map_err(failed)?));
-        Ok(())
+        let opened = open_handle(&self.path, self.options).map_err(|failure| store_error("open again", failure))?;
+        *handle = Some(Arc::new(opened));
+        self.is_broken.store(false, Ordering::Release);
+        Ok(true)
     }
 }
 
 /// Whether so much can be written in a directory that sled can be opened in it.
 pub(super) fn probe_space(dir: &Path) -> io::Result<()> {
     let path = dir.join("space.probe");
-    let mut file = File::create(&path)?;
-    let written = io::Write::write_all(&mut file, &vec![0x5a; PROBE]).and_then(|()| file.sync_data());
-    std::fs::remove_file(&path)?;
+    let written = fill(&path);
+    std::fs::remove_file(&path).or_else(ignore_missing)?;
     written
+}
+
+fn fill(path: &Path) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(&vec![0x5a; RESERVE])?;
+    file.sync_data()
+}
+
+fn ignore_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 fn open_handle(path: &Path, options: SledOptions) -> Result<Handle, SledFailure> {
@@ -209,7 +264,7 @@ fn classify(error: sled::Error) -> SledFailure {
             }
             _ => SledFailure::System(error),
         },
-        other => SledFailure::Damaged(other.to_string()),
+        other => SledFailure::Damaged(other.to_string().trim_end_matches(" backtrace ()").to_owned()),
     }
 }
 

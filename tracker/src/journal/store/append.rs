@@ -1,11 +1,11 @@
 //! Draws up what a list of changes makes of the objects: all rows of one batch, or an error and no trace.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::mem::discriminant;
 
 use crate::journal::backend::Batch;
-use crate::journal::codec::{self, RowKind};
-use crate::journal::entry::Entry;
+use crate::journal::entry;
 use crate::journal::error::JournalError;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::ids::{ActorId, EntrySeq, ObjectId};
@@ -15,6 +15,7 @@ use crate::model::subject::Subject;
 use super::Shared;
 use super::block::BlockWriter;
 use super::index::{LiveKey, State, is_path};
+use super::pages::{self, Fate, Page};
 use super::rows::{self, Head, StoredObject};
 
 /// What is to be taken over once the batch is written.
@@ -45,8 +46,10 @@ pub(super) fn draft(
         shared,
         state: &state,
         scope,
+        unused: head.next_object,
         objects: Vec::with_capacity(changes.len()),
         places: HashMap::with_capacity(changes.len()),
+        pages: HashMap::new(),
         contested: Vec::new(),
         scratch: Vec::new(),
         outcome: Outcome {
@@ -61,7 +64,7 @@ pub(super) fn draft(
     }
     blocks.close(&mut draft.outcome.head, batch)?;
     draft.settle_contests()?;
-    draft.write_objects(batch)?;
+    draft.write_pages(batch)?;
     Ok(draft.outcome)
 }
 
@@ -69,9 +72,13 @@ struct Draft<'a> {
     shared: &'a Shared,
     state: &'a State,
     scope: Scope,
+    /// No number from this one on was ever used before the batch.
+    unused: ObjectId,
     objects: Vec<Touched>,
     /// Where in `objects` an object is.
     places: HashMap<ObjectId, usize>,
+    /// Pages read, as they were.
+    pages: HashMap<u64, Option<Vec<u8>>>,
     contested: Vec<Contest>,
     scratch: Vec<u8>,
     outcome: Outcome,
@@ -82,8 +89,12 @@ struct Touched {
     stored: StoredObject,
     /// The name it lives under; `None` once it is removed.
     live: Option<LiveKey>,
-    /// Hash of the row it had, `None` for a new one.
-    before: Option<[u8; 16]>,
+}
+
+impl Touched {
+    fn id(&self) -> ObjectId {
+        self.stored.object.id
+    }
 }
 
 /// A name that was taken over while another object had it: fine if that one gave it up by the end of the batch.
@@ -104,9 +115,9 @@ impl Draft<'_> {
             ChangeKind::Changed | ChangeKind::Rewritten | ChangeKind::Removed => Some(self.existing(id)?),
         };
         let previous = place.map_or(EntrySeq(0), |place| self.objects[place].stored.last_entry);
-        let entry = Entry::Change(change);
+        let entry = entry::Entry::Change(change);
         let seq = blocks.push(&mut self.outcome.head, batch, previous, &entry)?;
-        let Entry::Change(change) = entry else { return Ok(()) };
+        let entry::Entry::Change(change) = entry else { return Ok(()) };
         match place {
             None => self.create(seq, change),
             Some(place) => self.modify(place, seq, change),
@@ -115,8 +126,7 @@ impl Draft<'_> {
 
     fn create(&mut self, seq: EntrySeq, change: Change) -> Result<(), JournalError> {
         let Change { object: id, kind: _, subject, after, deed } = change;
-        let may_exist = id < self.outcome.head.next_object;
-        if self.places.contains_key(&id) || (may_exist && self.shared.backend.get(&rows::object(id))?.is_some()) {
+        if self.places.contains_key(&id) || self.read(id)?.is_some() {
             return Err(refuse(id, "it exists already"));
         }
         let Some(snapshot) = after else { return Err(refuse(id, "it is made without content")) };
@@ -137,7 +147,7 @@ impl Draft<'_> {
         };
         self.places.insert(id, self.objects.len());
         let stored = StoredObject { object, last_entry: seq };
-        self.objects.push(Touched { stored, live: Some(live), before: None });
+        self.objects.push(Touched { stored, live: Some(live) });
         let head = &mut self.outcome.head;
         head.next_object = head.next_object.max(ObjectId(id.0 + 1));
         Ok(())
@@ -194,17 +204,38 @@ impl Draft<'_> {
     }
 
     fn fetch(&mut self, id: ObjectId) -> Result<usize, JournalError> {
-        let key = rows::object(id);
-        let Some(row) = self.shared.backend.get(&key)? else { return Err(refuse(id, "there is no such object")) };
-        let stored: StoredObject = codec::decode(RowKind::Object, &key, &row)?;
+        let Some(stored) = self.read(id)? else { return Err(refuse(id, "there is no such object")) };
         let live = match stored.object.is_live() {
             true => Some(LiveKey::of(stored.object.scope, &stored.object.subject, &mut self.scratch)?),
             false => None,
         };
         let place = self.objects.len();
         self.places.insert(id, place);
-        self.objects.push(Touched { stored, live, before: Some(rows::row_hash(id, &row)) });
+        self.objects.push(Touched { stored, live });
         Ok(place)
+    }
+
+    /// An object as it was before the batch. Numbers never used are not looked up.
+    fn read(&mut self, id: ObjectId) -> Result<Option<StoredObject>, JournalError> {
+        if id >= self.unused {
+            return Ok(None);
+        }
+        let number = pages::number_of(id);
+        match self.page(number)? {
+            Some(row) => Page::open(&rows::page(number), row)?.find(id),
+            None => Ok(None),
+        }
+    }
+
+    fn page(&mut self, number: u64) -> Result<Option<&[u8]>, JournalError> {
+        let row = match self.pages.entry(number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) if number <= pages::number_of(self.unused) => {
+                entry.insert(self.shared.backend.get(&rows::page(number))?)
+            }
+            Entry::Vacant(entry) => entry.insert(None),
+        };
+        Ok(row.as_deref())
     }
 
     fn rename(&mut self, place: usize, subject: Subject) -> Result<(), JournalError> {
@@ -266,16 +297,15 @@ impl Draft<'_> {
         }
     }
 
-    fn write_objects(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
-        let head = &mut self.outcome.head;
-        for Touched { stored, before, .. } in &self.objects {
-            let id = stored.object.id;
-            batch.put(&rows::object(id), |out| codec::encode(RowKind::Object, stored, out))?;
-            head.toggle(rows::row_hash(id, batch.last_value()));
-            match before {
-                Some(before) => head.toggle(*before),
-                None => head.objects += 1,
-            }
+    fn write_pages(&mut self, batch: &mut Batch) -> Result<(), JournalError> {
+        let mut objects = std::mem::take(&mut self.objects);
+        objects.sort_unstable_by_key(|touched| touched.stored.object.id);
+        for page in objects.chunk_by(|a, b| pages::number_of(a.id()) == pages::number_of(b.id())) {
+            let number = page.first().map_or(0, |touched| pages::number_of(touched.id()));
+            let fates: Vec<_> = page.iter().map(|touched| (touched.id(), Fate::Put(&touched.stored))).collect();
+            self.page(number)?;
+            let before = self.pages.get(&number).and_then(Option::as_deref);
+            pages::rewrite(&mut self.outcome.head, batch, number, before, &fates)?;
         }
         Ok(())
     }

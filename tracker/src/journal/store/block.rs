@@ -36,12 +36,7 @@ impl BlockWriter {
             self.payload.extend_from_slice(&seq.0.to_le_bytes());
         }
         self.payload.extend_from_slice(&previous.0.to_le_bytes());
-        let length_at = self.payload.len();
-        self.payload.extend_from_slice(&[0; 4]);
-        codec::write_value(entry, &mut self.payload)?;
-        let length = u32::try_from(self.payload.len() - length_at - 4)
-            .map_err(|error| JournalError::Store { operation: "encode an entry", source: Box::new(error) })?;
-        self.payload[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+        codec::write_with_length(&mut self.payload, |out| codec::write_value(entry, out))?;
         head.next_entry = EntrySeq(seq.0 + 1);
         if self.payload.len() >= FULL {
             self.close(head, batch)?;

@@ -9,6 +9,7 @@ use crate::journal::error::JournalError;
 use super::actors::ActorTable;
 use super::chain::{self, Walk};
 use super::index::{LiveKey, State};
+use super::pages::Page;
 use super::retain::Gone;
 use super::rows::{self, BootEnd, Head, StoredObject};
 
@@ -37,14 +38,14 @@ pub(super) fn load(backend: &dyn Backend) -> Result<Loaded, JournalError> {
     let mut loaded =
         Loaded { actors: ActorTable::new(head.next_entry), gone: Gone::default(), state, head: head.clone() };
     let (mut objects, mut scratch) = (Head::default(), Vec::new());
-    visit(backend, rows::all_objects(), |key, value| {
-        let stored: StoredObject = codec::decode(RowKind::Object, key, value)?;
-        if rows::number_of(key) != Some(stored.object.id.0) {
-            return Err(codec::damaged(key, format!("object {} stands under another's key", stored.object.id)));
+    visit(backend, rows::all_pages(), |key, value| {
+        let mut page = Page::open(key, value)?;
+        while let Some(stored) = page.next_object()? {
+            objects.objects += 1;
+            loaded.take_in(&stored, &mut scratch)?;
         }
-        objects.objects += 1;
-        objects.toggle(rows::row_hash(stored.object.id, value));
-        loaded.take_in(&stored, &mut scratch)
+        objects.toggle(rows::row_hash(rows::number_of(key).unwrap_or_default(), value));
+        Ok(())
     })?;
     if (objects.objects, objects.objects_sum) != (head.objects, head.objects_sum) {
         let reason = format!("it stands for {} objects, found {} or others", head.objects, objects.objects);

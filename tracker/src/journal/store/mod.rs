@@ -9,6 +9,7 @@ mod block;
 mod chain;
 mod index;
 mod load;
+mod pages;
 mod read;
 mod retain;
 mod rows;
@@ -27,7 +28,7 @@ use super::backend::{Backend, Batch};
 use super::codec::{self, RowKind};
 use super::entry::Entry;
 use super::error::JournalError;
-use super::open::LockFile;
+use super::open::{LockFile, Mark};
 use super::{Journal, Read};
 
 use actors::ActorTable;
@@ -71,6 +72,8 @@ pub struct Store {
     batch: Batch,
     blocks: BlockWriter,
     needs_recovery: bool,
+    /// Entries a recovery had to give up, not yet told to the caller.
+    rolled_back: Option<u64>,
 }
 
 impl Store {
@@ -92,6 +95,7 @@ impl Store {
             batch: Batch::default(),
             blocks: BlockWriter::default(),
             needs_recovery: false,
+            rolled_back: None,
         })
     }
 
@@ -106,32 +110,52 @@ impl Store {
         drop(self.shared.lock.set(lock));
     }
 
-    /// Clears what an earlier call may have left half done; after a failed write, goes back to what is durable.
+    /// How many entries are missing of those that were durable once.
+    pub(super) fn lost_since(&self, mark: Option<Mark>) -> u64 {
+        let durable = mark.map_or(0, |mark| mark.next_entry.0);
+        durable.saturating_sub(self.head.next_entry.0)
+    }
+
+    /// Clears what an earlier call may have left half done; after a failed write, sees that it is recovered from.
     fn begin_write(&mut self) -> Result<(), JournalError> {
         self.batch.clear();
         self.blocks.clear();
-        if !self.needs_recovery {
-            return Ok(());
+        if self.needs_recovery {
+            self.recover()?;
         }
-        self.shared.backend.recover()?;
-        let Loaded { head, state, gone, actors } = load::load(&*self.shared.backend)?;
-        let before = std::mem::replace(&mut self.head, head);
-        self.shared.update(|shared| *shared = state);
-        (self.gone, self.actors) = (gone, actors);
+        self.rolled_back.take().map_or(Ok(()), |entries| Err(JournalError::RolledBack { entries }))
+    }
+
+    /// Goes back to what is durable.
+    fn recover(&mut self) -> Result<(), JournalError> {
+        if self.shared.backend.recover()? {
+            let Loaded { head, state, gone, actors } = load::load(&*self.shared.backend)?;
+            // the failed batch may turn out to be there: then, too, the caller knows less than the journal
+            if head != self.head {
+                let lost = self.head.next_entry.0.saturating_sub(head.next_entry.0);
+                self.rolled_back = Some(lost + self.rolled_back.unwrap_or(0));
+            }
+            self.head = head;
+            self.shared.update(|shared| *shared = state);
+            (self.gone, self.actors) = (gone, actors);
+        }
         self.needs_recovery = false;
-        // the failed batch may turn out to be there: then, too, the caller knows less than the journal
-        if before == self.head {
-            return Ok(());
-        }
-        Err(JournalError::RolledBack { entries: before.next_entry.0.saturating_sub(self.head.next_entry.0) })
+        Ok(())
+    }
+
+    /// After a failed write: for the readers' sake recovers at once, if that can be.
+    fn fail(&mut self, error: JournalError) -> JournalError {
+        self.needs_recovery = true;
+        // the next write tries again
+        drop(self.recover());
+        error
     }
 
     /// Writes the batch with a new head.
     fn commit(&mut self, head: Head) -> Result<(), JournalError> {
         self.batch.put(rows::HEAD, |out| codec::encode(RowKind::Head, &head, out))?;
         if let Err(error) = self.shared.backend.apply(&self.batch) {
-            self.needs_recovery = true;
-            return Err(error);
+            return Err(self.fail(error));
         }
         self.shared.update(|state| state.follow(&head));
         self.head = head;
@@ -251,10 +275,14 @@ impl Journal for Store {
     }
 
     fn flush(&mut self) -> Result<(), JournalError> {
-        if self.needs_recovery {
-            self.begin_write()?;
+        self.begin_write()?;
+        if let Err(error) = self.shared.backend.flush() {
+            return Err(self.fail(error));
         }
-        self.shared.backend.flush().inspect_err(|_| self.needs_recovery = true)
+        if let Some(lock) = self.shared.lock.get() {
+            lock.note(self.head.next_entry, self.head.tip);
+        }
+        Ok(())
     }
 }
 

@@ -19,21 +19,35 @@ use crate::model::time::WallTime;
 use super::block::{Block, Items};
 use super::index::{LiveKey, is_path};
 use super::load::visit;
+use super::pages::{self, Page};
 use super::rows::{self, StoredObject};
 use super::{Shared, Store};
 
+/// A block as stored.
+struct BlockRow {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl BlockRow {
+    /// Whether an entry is in it, given that it is in no later one.
+    fn begins_by(&self, seq: EntrySeq) -> bool {
+        rows::number_of(&self.key).is_some_and(|first| first <= seq.0)
+    }
+}
+
 impl Shared {
     fn stored(&self, id: ObjectId) -> Result<Option<StoredObject>, JournalError> {
-        let key = rows::object(id);
-        self.backend.get(&key)?.map(|row| codec::decode(RowKind::Object, &key, &row)).transpose()
+        let key = rows::page(pages::number_of(id));
+        self.backend.get(&key)?.map_or(Ok(None), |row| Page::open(&key, &row)?.find(id))
     }
 
     /// The block an entry is in; `None` when it was dropped or is yet to come.
-    fn block_of(&self, seq: EntrySeq) -> Result<Option<(Vec<u8>, Vec<u8>)>, JournalError> {
+    fn block_of(&self, seq: EntrySeq) -> Result<Option<BlockRow>, JournalError> {
         let mut found = None;
         let up_to = rows::blocks_before(EntrySeq(seq.0.saturating_add(1)));
         self.backend.scan(up_to, Direction::Backward, &mut |key, value| {
-            found = Some((key.to_vec(), value.to_vec()));
+            found = Some(BlockRow { key: key.to_vec(), value: value.to_vec() });
             ControlFlow::Break(())
         })?;
         Ok(found)
@@ -66,35 +80,40 @@ impl Read for Shared {
         filter: &ObjectFilter,
         visitor: &mut dyn FnMut(Object) -> ControlFlow<()>,
     ) -> Result<(), JournalError> {
-        let (scope, mut result) = (self.state().scope, Ok(()));
-        self.backend.scan(rows::all_objects(), Direction::Forward, &mut |key, value| {
-            let stored: StoredObject = match codec::decode(RowKind::Object, key, value) {
-                Ok(stored) => stored,
-                Err(error) => {
-                    result = Err(error);
-                    return ControlFlow::Break(());
+        let (scope, mut result) = (self.state().scope, Ok(ControlFlow::Continue(())));
+        let mut offer = |key: &[u8], value: &[u8]| {
+            let mut page = Page::open(key, value)?;
+            while let Some(stored) = page.next_object()? {
+                let object = self.state().settle(stored.object);
+                let elsewhere = filter.scope.is_none() && Some(object.scope) != scope && !is_path(&object.subject);
+                let passes = filter.accepts(&object) && (filter.include_removed || !elsewhere);
+                if passes && visitor(object).is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
-            };
-            let object = self.state().settle(stored.object);
-            let elsewhere = filter.scope.is_none() && Some(object.scope) != scope && !is_path(&object.subject);
-            if !filter.accepts(&object) || (elsewhere && !filter.include_removed) {
-                return ControlFlow::Continue(());
             }
-            visitor(object)
+            Ok(ControlFlow::Continue(()))
+        };
+        self.backend.scan(rows::all_pages(), Direction::Forward, &mut |key, value| {
+            result = offer(key, value);
+            if matches!(result, Ok(ControlFlow::Continue(()))) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         })?;
-        result
+        result.map(|_| ())
     }
 
     fn history(&self, object: ObjectId) -> Result<Vec<RecordedChange>, JournalError> {
         let Some(stored) = self.stored(object)? else { return Ok(Vec::new()) };
         let mut changes = Vec::new();
         let mut seq = stored.last_entry;
-        let mut block: Option<(Vec<u8>, Vec<u8>)> = None;
+        let mut block: Option<BlockRow> = None;
         while seq >= self.state().first_entry && seq.0 > 0 {
-            if block.as_ref().is_none_or(|(key, _)| rows::number_of(key).is_none_or(|first| first > seq.0)) {
+            if !block.as_ref().is_some_and(|block| block.begins_by(seq)) {
                 block = self.block_of(seq)?;
             }
-            let Some((key, value)) = &block else { break };
+            let Some(BlockRow { key, value }) = &block else { break };
             let mut items = Items::open(key, value)?;
             let mut item = None;
             for _ in items.first.0..=seq.0 {
@@ -116,7 +135,7 @@ impl Read for Shared {
 
     fn entries(&self, from: EntrySeq, limit: usize) -> Result<Vec<RecordedEntry>, JournalError> {
         let first = match self.block_of(from)? {
-            Some((key, _)) => rows::number_of(&key).map_or(from, EntrySeq),
+            Some(BlockRow { key, .. }) => rows::number_of(&key).map_or(from, EntrySeq),
             None => from,
         };
         let (mut entries, mut result) = (Vec::new(), Ok(()));

@@ -1,7 +1,8 @@
 //! Retention: the oldest entries and the objects longest gone are dropped, a bounded number a call. Living objects,
 //! whatever their age, and what they refer to stay.
 
-use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::model::time::WallTime;
 use super::Store;
 use super::actors::digest_of;
 use super::block::Items;
-use super::rows::{self, Head, StoredObject};
+use super::pages::{self, Fate, Page};
+use super::rows::{self, Head};
 
 /// Rows of one kind dropped in one call at most.
 const BUDGET: usize = 2048;
@@ -127,22 +129,31 @@ impl Store {
         let JournalLimits { max_removed, keep_removed, .. } = self.limits;
         let mut dropped = DroppedObjects::default();
         let excess = usize::try_from((self.gone.objects.len() as u64).saturating_sub(max_removed)).unwrap_or(BUDGET);
+        let mut affected: BTreeMap<u64, (Vec<u8>, BTreeSet<ObjectId>)> = BTreeMap::new();
         for (_, id) in self.gone.objects.iter().take(BUDGET) {
-            let key = rows::object(*id);
-            let Some(row) = self.shared.backend.get(&key)? else {
-                return Err(codec::damaged(&key, "object is missing"));
+            let number = pages::number_of(*id);
+            let key = rows::page(number);
+            let (row, ids) = match affected.entry(number) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let row = self.shared.backend.get(&key)?;
+                    entry.insert((row.ok_or_else(|| codec::damaged(&key, "page is missing"))?, BTreeSet::new()))
+                }
             };
-            let stored: StoredObject = codec::decode(RowKind::Object, &key, &row)?;
+            let stored = Page::open(&key, row)?.find(*id)?;
+            let stored = stored.ok_or_else(|| codec::damaged(&key, format!("object {id} is missing")))?;
             let actors: Vec<_> = stored.actors().collect();
             let removed = self.shared.state().settle(stored.object).removed.map(|deed| deed.time);
             if dropped.objects >= excess && !is_over(removed, head.last_alive, keep_removed) {
                 break;
             }
-            self.batch.delete(&key);
-            head.objects = head.objects.saturating_sub(1);
-            head.toggle(rows::row_hash(*id, &row));
+            ids.insert(*id);
             dropped.objects += 1;
             dropped.actors.extend(actors);
+        }
+        for (number, (row, ids)) in affected.into_iter().filter(|(_, (_, ids))| !ids.is_empty()) {
+            let fates: Vec<_> = ids.into_iter().map(|id| (id, Fate::Drop)).collect();
+            pages::rewrite(head, &mut self.batch, number, Some(&row), &fates)?;
         }
         Ok(dropped)
     }

@@ -17,7 +17,7 @@ const BOOT_END: u8 = b'b';
 const ACTOR_NUMBER: u8 = b'd';
 const BLOCK: u8 = b'e';
 const GAP: u8 = b'g';
-const OBJECT: u8 = b'o';
+const PAGE: u8 = b'o';
 const OPERATION: u8 = b'p';
 
 pub(super) type NumberKey = [u8; 9];
@@ -28,8 +28,9 @@ pub(super) fn block(first: EntrySeq) -> NumberKey {
     number_key(BLOCK, first.0)
 }
 
-pub(super) fn object(id: ObjectId) -> NumberKey {
-    number_key(OBJECT, id.0)
+/// Key of a page of objects.
+pub(super) fn page(number: u64) -> NumberKey {
+    number_key(PAGE, number)
 }
 
 pub(super) fn actor(id: ActorId) -> NumberKey {
@@ -76,8 +77,8 @@ pub(super) fn blocks_before(end: EntrySeq) -> KeyRange {
     KeyRange { end: block(end).to_vec(), ..all(BLOCK) }
 }
 
-pub(super) fn all_objects() -> KeyRange {
-    all(OBJECT)
+pub(super) fn all_pages() -> KeyRange {
+    all(PAGE)
 }
 
 pub(super) fn actors_from(first: ActorId) -> KeyRange {
@@ -131,9 +132,9 @@ pub(super) struct Head {
     pub next_object: ObjectId,
     pub next_operation: OperationId,
     pub next_actor: ActorId,
-    /// Object rows kept.
+    /// Objects kept.
     pub objects: u64,
-    /// Exclusive or over [`row_hash`] of all object rows: a row that went missing or back to an older state shows.
+    /// Exclusive or over [`row_hash`] of all pages: one that went missing or back to an older state shows.
     pub objects_sum: [u8; 16],
     pub gaps: u64,
     pub operations: u64,
@@ -175,10 +176,10 @@ impl Head {
     }
 }
 
-/// Hash of one object row.
-pub(super) fn row_hash(id: ObjectId, value: &[u8]) -> [u8; 16] {
+/// Hash of one page.
+pub(super) fn row_hash(page: u64, value: &[u8]) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&id.0.to_be_bytes()).update(value);
+    hasher.update(&page.to_be_bytes()).update(value);
     let mut hash = [0; 16];
     hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     hash

@@ -2,6 +2,7 @@
 
 mod append;
 mod crash;
+mod full;
 mod model;
 mod property;
 mod rate;

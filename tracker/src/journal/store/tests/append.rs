@@ -178,9 +178,9 @@ fn operations_and_gaps_are_entries_with_a_last_state() {
 fn a_row_that_went_missing_or_back_is_noticed_at_the_next_start() {
     let (mut store, backend) = store();
     store.append((1..=50).map(|id| created(id, id)).collect()).expect("append");
-    let older = backend.get(&[b'o', 0, 0, 0, 0, 0, 0, 0, 7]).expect("read").expect("row of object 7");
+    let older = backend.get(&[b'o', 0, 0, 0, 0, 0, 0, 0, 0]).expect("read").expect("page of object 7");
     store.append(vec![removed(7, 7, 9)]).expect("remove");
-    for (tag, number, value) in [(b'o', 7, Some(older)), (b'o', 8, None), (b'e', 2, None), (b'm', 0, None)] {
+    for (tag, number, value) in [(b'o', 0, Some(older)), (b'o', 1, None), (b'e', 2, None), (b'm', 0, None)] {
         let copy = MemoryBackend::default();
         let mut batch = crate::journal::backend::Batch::default();
         let everything = crate::journal::backend::KeyRange { start: Vec::new(), end: vec![255] };

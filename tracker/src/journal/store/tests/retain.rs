@@ -82,12 +82,15 @@ fn removed_objects_go_by_number_and_by_age() {
 
 #[test]
 fn objects_of_a_boot_that_is_over_go_like_removed_ones() {
-    let (mut store, backend) = store(JournalLimits { max_removed: 3, ..JournalLimits::default() });
-    store.append((1..=8).map(|n| created(n, n)).collect()).expect("append");
-    store.append(vec![removed(8, 8, 1)]).expect("remove");
-    store.begin(scope(2, 1), WallTime(20)).expect("begin");
-    let limits = JournalLimits { max_removed: 3, ..JournalLimits::default() };
-    for store in [&mut Store::new(backend, limits).expect("open again"), &mut store] {
+    for reopens in [false, true] {
+        let limits = JournalLimits { max_removed: 3, ..JournalLimits::default() };
+        let (mut store, backend) = store(limits);
+        store.append((1..=8).map(|n| created(n, n)).collect()).expect("append");
+        store.append(vec![removed(8, 8, 1)]).expect("remove");
+        store.begin(scope(2, 1), WallTime(20)).expect("begin");
+        if reopens {
+            store = Store::new(backend, limits).expect("open again");
+        }
         store.retain().expect("retain");
         let mut left = Vec::new();
         let all = ObjectFilter { include_removed: true, ..ObjectFilter::default() };
@@ -98,7 +101,6 @@ fn objects_of_a_boot_that_is_over_go_like_removed_ones() {
             })
             .expect("visit");
         assert_eq!(left, [5, 6, 7], "the one removed before the reboot went first");
-        break;
     }
 }
 
