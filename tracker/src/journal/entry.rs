@@ -10,7 +10,6 @@ use crate::model::operation::Operation;
 use crate::model::time::WallTime;
 
 /// One entry's content.
-#[expect(clippy::large_enum_variant, reason = "nearly all entries are changes: a box would cost each of them")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "nearly every entry is a change")]
 pub enum Entry {
