@@ -10,6 +10,11 @@ pub(crate) fn workspace() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// Where compiled things and caches go.
+pub(crate) fn target() -> PathBuf {
+    workspace().join("target")
+}
+
 /// Runs a program in the workspace's directory, its output on ours.
 pub(crate) fn run(program: &str, args: &[&str]) -> Result<(), XtaskError> {
     let mut command = Command::new(program);
