@@ -171,7 +171,8 @@ fn operations_and_gaps_are_entries_with_a_last_state() {
     let entries: Vec<_> = store.last_entries(3).expect("read").into_iter().map(|entry| entry.entry).collect();
     let states = [OperationState::Begun, OperationState::Done].map(|state| Entry::Operation(operation(1, state)));
     assert_eq!(entries, [states.as_slice(), &[Entry::Gap(gap)]].concat());
-    assert_eq!(verify(&*backend).expect("whole").entries, 4);
+    assert_eq!(verify(&*backend).expect("whole"), store.verify().expect("whole"));
+    assert_eq!(store.verify().expect("whole").entries, 4);
 }
 
 #[test]
