@@ -14,6 +14,7 @@ use crate::capture::CaptureError;
 use crate::capture::fanotify::FanotifySource;
 use crate::capture::nfnetlink::NftSource;
 use crate::capture::rtnetlink::RtSource;
+use crate::causes::causes;
 use crate::config::Config;
 use crate::control::api::{SetAsideView, SourceState};
 use crate::journal::open::{OpenOptions, Opened, open};
@@ -29,8 +30,8 @@ use super::capture_loop::{self, Batch, CommandQueue, Sources};
 use super::command::Command;
 use super::node::TrackerNode;
 use super::recorder::{BaselineError, Recorder, Surroundings};
+use super::sources;
 use super::status::Board;
-use super::{sources, status};
 
 /// Batches between the threads; what does not fit waits in the kernel's queues.
 const BATCHES: usize = 16;
@@ -211,7 +212,7 @@ fn attach(config: &Config, board: &Board) -> Result<Sources, StartError> {
         }
         Err(error) => {
             warn!(error = &error as &dyn std::error::Error, "directories and files are not watched");
-            board.source("fanotify", SourceState::Off, status::chain(&error), sources::remedy(&error));
+            board.source("fanotify", SourceState::Off, causes(&error), sources::remedy(&error));
         }
     }
     Ok(Sources { bpf, notifications })
@@ -233,7 +234,7 @@ fn spawn_capture(
     let run = move || {
         if let Err(error) = capture_loop::run(sources, &commands, &batches) {
             error!(error = &error as &dyn std::error::Error, "capturing ended");
-            board.capture_failed(status::chain(&error));
+            board.capture_failed(causes(&error));
         }
     };
     std::thread::Builder::new().name("capture".to_owned()).spawn(run).map_err(StartError::Thread)
