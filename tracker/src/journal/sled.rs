@@ -234,6 +234,7 @@ fn ignore_missing(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
+#[expect(clippy::disallowed_methods, reason = "sled offers no way to wait for its lock")]
 fn open_handle(path: &Path, options: SledOptions) -> Result<Handle, SledFailure> {
     let SledOptions { cache_capacity, flush_every_ms } = options;
     let config =

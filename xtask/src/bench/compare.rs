@@ -73,6 +73,7 @@ pub(super) fn run(node: &Node, programs: &Path, measurement: &Measurement) -> Re
 }
 
 /// One figure: the median of the samples taken with one watcher in one round, nanoseconds.
+#[expect(clippy::disallowed_methods, reason = "a pause in which nothing is measured")]
 fn figure(node: &Node, programs: &Path, measurement: &Measurement, watcher: Watcher) -> Result<f64, XtaskError> {
     let running = Running::start(watcher, node, programs)?;
     let mut samples = Vec::new();

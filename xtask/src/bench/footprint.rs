@@ -112,6 +112,7 @@ pub(super) fn run(programs: &Path, scene: &Scene) -> Result<Footprint, XtaskErro
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "an idle tracker is what is measured")]
 fn take(node: &Node, programs: &Path, work: Work) -> Result<Taken, XtaskError> {
     let tracker = Netdeed::start(node, programs)?;
     let start_seconds = cpu_seconds(&tracker)?;

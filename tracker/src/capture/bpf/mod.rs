@@ -12,7 +12,8 @@
 //! **Degrading.** Programs load and attach one by one. One that cannot is reported with its reason and what to do about
 //! it ([`BpfReport`]); the others work without it. The process programs are raw tracepoints and need no tracefs.
 //!
-//! This folder is the only place that imports `aya`, and besides the programs themselves the only one with `unsafe`.
+//! This folder is the only place that imports `aya`. Besides the programs themselves, `unsafe` stands only here and in
+//! the system calls of `fanotify`.
 
 mod environment;
 mod load;
