@@ -1,5 +1,6 @@
 //! The recorder: the one writer. Takes batches of records and turns them into journal entries.
 
+mod keep;
 mod nft;
 mod operations;
 mod paths;
@@ -11,17 +12,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use tracing::error;
-
 use crate::attribution::requests::{Match, RequestTable, Window};
 use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
 use crate::capture::roots::Root;
 use crate::decode;
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
-use crate::model::gap::{GapReason, Source};
+use crate::model::gap::{Gap, GapReason, Source};
 use crate::model::ids::{ActorId, Generation, ObjectId, Tgid};
 use crate::model::object::{Deed, Scope};
 use crate::model::observation::Observation;
@@ -73,6 +72,12 @@ pub struct Recorder {
     generation: Generation,
     /// Changes not yet handed to the journal.
     changes: Vec<Change>,
+    /// Gaps not yet handed to the journal.
+    gaps: Vec<Gap>,
+    /// Changes that the journal will never have, when there are any: what lives must be compared.
+    given_up: Option<u64>,
+    /// When the journal last failed, while it does.
+    failed_at: Option<Instant>,
     /// Paths moved away in this batch, by inode: the second half of a move finds its object here.
     moved: HashMap<Inode, (Subject, ObjectId)>,
     /// Streams whose content must be read anew.
@@ -109,6 +114,9 @@ impl Recorder {
             handles: HandleMarks::default(),
             generation: Generation(0),
             changes: Vec::new(),
+            gaps: Vec::new(),
+            given_up: None,
+            failed_at: None,
             moved: HashMap::new(),
             lost: Vec::new(),
             check_routes: None,
@@ -151,9 +159,6 @@ impl Recorder {
         }
         self.resync_lost();
         self.commit();
-        if self.lost.is_empty() {
-            self.recorded_until = WallTime::now();
-        }
         self.tick(is_idle);
         let mut is_stopped = false;
         for command in commands {
@@ -186,7 +191,7 @@ impl Recorder {
             Raw::Rtnetlink(datagram) => {
                 if decode::rtnl::decode(&datagram, &mut observations) > 0 {
                     self.board.undecoded("rtnetlink message", "not understood");
-                    self.lost.push((Source::Rtnetlink, GapReason::Undecoded { source: Source::Rtnetlink }));
+                    self.lose(Source::Rtnetlink, GapReason::Undecoded { source: Source::Rtnetlink });
                 }
             }
             Raw::Path(path) => observations.push(Observation::Path(path)),
@@ -222,7 +227,7 @@ impl Recorder {
             Observation::Path(path) => self.path(&path),
             Observation::Loss { source, lost } => {
                 self.board.lost(source, lost);
-                self.lost.push((source, gap_reason(source, lost)));
+                self.lose(source, gap_reason(source, lost));
             }
         }
     }
@@ -258,6 +263,9 @@ impl Recorder {
 
     /// Turns an effect into a change for the journal and brings the world up to date.
     fn apply(&mut self, effect: Effect, attribution: &Attribution, generation: Option<Generation>) {
+        if self.given_up.is_some() {
+            return; // it will be found when what lives is compared
+        }
         let Effect { kind, object, old_subject, subject, after } = effect;
         let object = object.unwrap_or_else(|| self.journal.next_object());
         if kind == ChangeKind::Removed {
@@ -280,29 +288,12 @@ impl Recorder {
         self.changes.push(Change { object, kind, subject, after, deed });
     }
 
-    /// Hands the changes to the journal and to whoever follows the log.
-    fn commit(&mut self) {
-        if self.changes.is_empty() {
-            return;
-        }
-        // a copy stays here until the journal has them
-        let appended = self.journal.append(self.changes.clone());
-        match appended.and_then(|_| self.journal.heartbeat(WallTime::now())) {
-            Ok(()) => {
-                self.changes.clear();
-                self.board.publish();
-            }
-            // They wait for the next turn: a full disk may have room again by then.
-            Err(error) => self.journal_failed("append", &error),
-        }
-    }
-
     fn tick(&mut self, is_idle: bool) {
+        if self.lost.is_empty() && self.is_kept() {
+            self.recorded_until = WallTime::now();
+        }
         if self.last_heartbeat.elapsed() >= HEARTBEAT_EVERY {
             self.last_heartbeat = Instant::now();
-            if is_idle {
-                self.recorded_until = WallTime::now();
-            }
             let beat = self.journal.heartbeat(self.recorded_until).and_then(|()| self.journal.retain());
             if let Err(error) = beat {
                 self.journal_failed("note that the tracker is alive", &error);
@@ -311,15 +302,14 @@ impl Recorder {
         if is_idle || self.last_flush.elapsed() >= FLUSH_EVERY {
             self.last_flush = Instant::now();
             match self.journal.flush() {
-                Ok(()) => self.board.journal_works(),
+                Ok(()) if self.is_kept() => {
+                    self.failed_at = None;
+                    self.board.journal_works();
+                }
+                Ok(()) => {}
                 Err(error) => self.journal_failed("make entries durable", &error),
             }
         }
-    }
-
-    fn journal_failed(&self, operation: &'static str, error: &JournalError) {
-        error!(%operation, error = error as &dyn std::error::Error, "the journal failed");
-        self.board.journal_failed(operation, error);
     }
 }
 

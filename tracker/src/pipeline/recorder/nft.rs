@@ -82,14 +82,14 @@ impl Recorder {
     pub(super) fn begin_datagram(&mut self, report: &DecodeReport) {
         for message in &report.undecoded {
             self.board.undecoded("nf_tables message", &message.reason.to_string());
-            self.lost.push((Source::Nftables, GapReason::Undecoded { source: Source::Nftables }));
+            self.lose(Source::Nftables, GapReason::Undecoded { source: Source::Nftables });
         }
         let Some(low) = report.generation_low else { return };
         match self.open_commit.generation_low {
             Some(open) if open != low && !self.open_commit.notifications.is_empty() => {
                 // the message that closes the open commit was lost
                 self.open_commit = OpenCommit::default();
-                self.lost.push((Source::Nftables, GapReason::Overrun { source: Source::Nftables }));
+                self.lose(Source::Nftables, GapReason::Overrun { source: Source::Nftables });
             }
             _ => {}
         }
