@@ -150,6 +150,7 @@ impl Recorder {
     fn take(&mut self, batch: Batch) -> bool {
         let Batch { records, window, commands } = batch;
         let is_idle = records.is_empty();
+        self.requests.forget_before(window);
         for record in records {
             self.record(record, window);
         }
@@ -205,7 +206,8 @@ impl Recorder {
     fn observe(&mut self, observation: Observation, window: Window) {
         self.lineage.observe(&observation);
         match observation {
-            Observation::Fork { .. } | Observation::Exec { .. } | Observation::Exit { .. } => {}
+            Observation::Fork { .. } | Observation::Exec { .. } => {}
+            Observation::Exit { time, process } => self.requests.exited(process, time),
             Observation::RequestOpened(request) => {
                 if RequestTable::is_change(&request) {
                     let actor = Arc::new(self.lineage.actor_of(&request.task));
@@ -227,6 +229,9 @@ impl Recorder {
             Observation::Path(path) => self.path(&path),
             Observation::Loss { source, lost } => {
                 self.board.lost(source, lost);
+                if source == Source::Requests {
+                    self.requests.lost(window.before);
+                }
                 self.lose(source, gap_reason(source, lost));
             }
         }
@@ -247,6 +252,7 @@ impl Recorder {
         match found {
             Match::One { actor, evidence, is_exact } => self.judge_actor(&actor, is_exact, evidence),
             Match::Ambiguous(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }),
+            Match::Lost => Attribution::unknown(Evidence::RequestLost),
             Match::None => none(),
         }
     }
