@@ -5,6 +5,7 @@ mod nft;
 mod operations;
 mod paths;
 mod resync;
+mod routes;
 mod rtnl;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ use super::effects::Effect;
 use super::status::Board;
 use super::world::{Tracked, World};
 use nft::{HandleMarks, OpenCommit};
+use routes::RouteCauses;
 
 /// Longest time an entry stays without being made durable.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
@@ -82,8 +84,8 @@ pub struct Recorder {
     moved: HashMap<Inode, (Subject, ObjectId)>,
     /// Streams whose content must be read anew.
     lost: Vec<(Source, GapReason)>,
-    /// An IPv4 route may be gone without a notification, and who caused it.
-    check_routes: Option<Attribution>,
+    /// What may have taken routes along without a notification.
+    check_routes: RouteCauses,
     operation: Option<Operation>,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
@@ -119,7 +121,7 @@ impl Recorder {
             failed_at: None,
             moved: HashMap::new(),
             lost: Vec::new(),
-            check_routes: None,
+            check_routes: RouteCauses::default(),
             operation: None,
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
@@ -155,9 +157,7 @@ impl Recorder {
             self.record(record, window);
         }
         self.end_moves();
-        if let Some(attribution) = self.check_routes.take() {
-            self.verify_routes(attribution);
-        }
+        self.verify_routes();
         self.resync_lost();
         self.commit();
         self.tick(is_idle);
@@ -170,9 +170,7 @@ impl Recorder {
 
     /// Nothing came: what could not be done before may be done now.
     fn idle(&mut self) {
-        if let Some(attribution) = self.check_routes.take() {
-            self.verify_routes(attribution);
-        }
+        self.verify_routes();
         self.resync_lost();
         self.commit();
         self.tick(true);

@@ -86,8 +86,17 @@ impl Recorder {
         let subject = Subject::Path(path.clone());
         let id: ObjectId = self.world.get(&subject)?.id;
         let moved = AbsPath::new(&new.as_path().join(rest))?;
-        let snapshot = self.journal.object(id).ok()??.snapshot;
+        let snapshot = self.content(id)?;
         Some(Effect::rewritten(id, subject, Subject::Path(moved), snapshot))
+    }
+
+    /// Content of an object, which may not have reached the journal yet.
+    fn content(&self, id: ObjectId) -> Option<Snapshot> {
+        let waiting = self.changes.iter().rev().filter(|change| change.object == id);
+        waiting
+            .filter_map(|change| change.after.clone())
+            .next()
+            .or_else(|| Some(self.journal.object(id).ok()??.snapshot))
     }
 
     /// What goes with a directory, deepest first.
