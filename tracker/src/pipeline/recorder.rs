@@ -265,6 +265,19 @@ impl Recorder {
         }
     }
 
+    /// The verdict on one process that executed several programs meanwhile, the last one last: whose it is when all of
+    /// them are the same owner's.
+    fn judge_images(&mut self, actors: &[Actor], is_exact: bool, evidence: Evidence) -> Attribution {
+        let mut verdicts = actors.iter().map(|actor| self.judge_actor(actor, is_exact, evidence.clone()));
+        let verdicts: Vec<Attribution> = verdicts.by_ref().collect();
+        let candidates = u32::try_from(verdicts.len()).unwrap_or(u32::MAX);
+        let is_one = verdicts.windows(2).all(|pair| pair[0].owner() == pair[1].owner());
+        match verdicts.into_iter().next_back() {
+            Some(last) if is_one => last,
+            _ => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
+        }
+    }
+
     /// Turns an effect into a change for the journal and brings the world up to date.
     fn apply(&mut self, effect: Effect, attribution: &Attribution, generation: Option<Generation>) {
         if self.given_up.is_some() {

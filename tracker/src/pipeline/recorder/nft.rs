@@ -131,12 +131,17 @@ impl Recorder {
                 continue;
             };
             let Some(known) = self.world.get(subject).filter(|_| !removed.contains(subject)) else { continue };
+            let holder = |item| Subject::Nft(NftSubject { table: table.clone(), item });
             match (item, after) {
                 (NftItem::Table, _) if known.is_another(after) => {
                     gone.extend(self.world.in_table(table));
                     gone.push(subject.clone());
                 }
-                (NftItem::Element { .. }, Snapshot::Nft(NftSnapshot::Element(element))) if element.has_timeout => {
+                (NftItem::Element { set, .. }, Snapshot::Nft(NftSnapshot::Element(element)))
+                    if element.has_timeout
+                        && !removed.contains(&holder(NftItem::Set(set.clone())))
+                        && !removed.contains(&holder(NftItem::Table)) =>
+                {
                     gone.push(subject.clone());
                 }
                 _ => {}
@@ -184,6 +189,7 @@ impl Recorder {
         match self.requests.committed_by(tid, generation.0, netns, window) {
             Match::None => match self.lineage.thread_at(tid, window.after, window.before) {
                 Candidates::One(actor) => self.judge_actor(&actor, false, evidence),
+                Candidates::Images(actors) => self.judge_images(&actors, false, evidence),
                 Candidates::Many(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
                 Candidates::None => Attribution::unknown(evidence),
             },

@@ -58,6 +58,7 @@ impl Recorder {
         let evidence = Evidence::Fanotify { tgid: tgid.0 };
         match self.lineage.process_at(tgid, observation.after_time, observation.before_time) {
             Candidates::One(actor) => self.judge_actor(&actor, true, evidence),
+            Candidates::Images(actors) => self.judge_images(&actors, true, evidence),
             Candidates::Many(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
             Candidates::None => Attribution::unknown(evidence),
         }

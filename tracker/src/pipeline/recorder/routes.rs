@@ -66,17 +66,14 @@ fn is_rival(new: &RouteSubject, old: &RouteSubject) -> bool {
 }
 
 impl Recorder {
-    /// A notification of a replacement does not name the route that was replaced.
-    pub(super) fn note_replaced_route(&mut self, subject: &Subject, after: Option<&Snapshot>) {
-        let (Subject::Route(new), Some(_), None) = (subject, after, self.world.get(subject)) else { return };
-        let rivals = self.world.routes_to(new);
-        if rivals.iter().any(|old| is_rival(new, old)) {
-            self.check_routes.add(subject.clone(), Attribution::unknown(Evidence::NoRequest));
-        }
+    /// Whether a new route may have replaced a known one, which its notification would not name.
+    pub(super) fn may_replace_route(&self, subject: &Subject, after: Option<&Snapshot>) -> bool {
+        let (Subject::Route(new), Some(_), None) = (subject, after, self.world.get(subject)) else { return false };
+        self.world.routes_to(new).iter().any(|old| is_rival(new, old))
     }
 
-    /// The kernel announces no request for a route or address that is there already. So what it announces had gone
-    /// without a word, and this one is another's.
+    /// The kernel announces no request for a route that is there already. So one that it announces had gone without a
+    /// word, and this one is another's.
     pub(super) fn forget_silently_gone(&mut self, subject: &Subject) {
         let Subject::Route(route) = subject else { return };
         // IPv6 announces replacements by an equal route

@@ -20,10 +20,10 @@ impl Recorder {
         if let Some(after) = &mut after {
             decode::rtnl::fill_names(after, |ifindex| self.world.ifname(ifindex).map(Ifname::new));
         }
-        self.note_replaced_route(&subject, after.as_ref());
         if portid != Portid(0) && after.is_some() {
             self.forget_silently_gone(&subject);
         }
+        let takes_routes = takes_routes || self.may_replace_route(&subject, after.as_ref());
         let effect = effects::of_one(&self.world, subject.clone(), after.clone());
         if effect.is_none() && !takes_routes {
             return;
