@@ -5,6 +5,7 @@ mod nft;
 mod operations;
 mod paths;
 mod resync;
+mod routes;
 mod rtnl;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ use super::effects::Effect;
 use super::status::Board;
 use super::world::{Tracked, World};
 use nft::{HandleMarks, OpenCommit};
+use routes::RouteCauses;
 
 /// Longest time an entry stays without being made durable.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
@@ -82,8 +84,8 @@ pub struct Recorder {
     moved: HashMap<Inode, (Subject, ObjectId)>,
     /// Streams whose content must be read anew.
     lost: Vec<(Source, GapReason)>,
-    /// An IPv4 route may be gone without a notification, and who caused it.
-    check_routes: Option<Attribution>,
+    /// What may have taken routes along without a notification.
+    check_routes: RouteCauses,
     operation: Option<Operation>,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
@@ -119,7 +121,7 @@ impl Recorder {
             failed_at: None,
             moved: HashMap::new(),
             lost: Vec::new(),
-            check_routes: None,
+            check_routes: RouteCauses::default(),
             operation: None,
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
@@ -150,13 +152,12 @@ impl Recorder {
     fn take(&mut self, batch: Batch) -> bool {
         let Batch { records, window, commands } = batch;
         let is_idle = records.is_empty();
+        self.requests.forget_before(window);
         for record in records {
             self.record(record, window);
         }
         self.end_moves();
-        if let Some(attribution) = self.check_routes.take() {
-            self.verify_routes(attribution);
-        }
+        self.verify_routes();
         self.resync_lost();
         self.commit();
         self.tick(is_idle);
@@ -169,9 +170,7 @@ impl Recorder {
 
     /// Nothing came: what could not be done before may be done now.
     fn idle(&mut self) {
-        if let Some(attribution) = self.check_routes.take() {
-            self.verify_routes(attribution);
-        }
+        self.verify_routes();
         self.resync_lost();
         self.commit();
         self.tick(true);
@@ -205,7 +204,8 @@ impl Recorder {
     fn observe(&mut self, observation: Observation, window: Window) {
         self.lineage.observe(&observation);
         match observation {
-            Observation::Fork { .. } | Observation::Exec { .. } | Observation::Exit { .. } => {}
+            Observation::Fork { .. } | Observation::Exec { .. } => {}
+            Observation::Exit { time, process } => self.requests.exited(process, time),
             Observation::RequestOpened(request) => {
                 if RequestTable::is_change(&request) {
                     let actor = Arc::new(self.lineage.actor_of(&request.task));
@@ -227,6 +227,9 @@ impl Recorder {
             Observation::Path(path) => self.path(&path),
             Observation::Loss { source, lost } => {
                 self.board.lost(source, lost);
+                if source == Source::Requests {
+                    self.requests.lost(window.before);
+                }
                 self.lose(source, gap_reason(source, lost));
             }
         }
@@ -247,6 +250,7 @@ impl Recorder {
         match found {
             Match::One { actor, evidence, is_exact } => self.judge_actor(&actor, is_exact, evidence),
             Match::Ambiguous(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }),
+            Match::Lost => Attribution::unknown(Evidence::RequestLost),
             Match::None => none(),
         }
     }
@@ -258,6 +262,19 @@ impl Recorder {
                 self.journal_failed("record an actor", &error);
                 Attribution::unknown(evidence)
             }
+        }
+    }
+
+    /// The verdict on one process that executed several programs meanwhile, the last one last: whose it is when all of
+    /// them are the same owner's.
+    fn judge_images(&mut self, actors: &[Actor], is_exact: bool, evidence: Evidence) -> Attribution {
+        let mut verdicts = actors.iter().map(|actor| self.judge_actor(actor, is_exact, evidence.clone()));
+        let verdicts: Vec<Attribution> = verdicts.by_ref().collect();
+        let candidates = u32::try_from(verdicts.len()).unwrap_or(u32::MAX);
+        let is_one = verdicts.windows(2).all(|pair| pair[0].owner() == pair[1].owner());
+        match verdicts.into_iter().next_back() {
+            Some(last) if is_one => last,
+            _ => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
         }
     }
 

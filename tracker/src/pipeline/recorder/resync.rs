@@ -12,7 +12,7 @@ use crate::decode;
 use crate::journal::{JournalError, ObjectFilter};
 use crate::model::change::ChangeKind;
 use crate::model::gap::{Gap, GapReason, Source};
-use crate::model::nft::{NftItem, NftSubject, TableRef};
+use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::{BootTime, WallTime};
@@ -185,10 +185,10 @@ impl Recorder {
 
     fn compare(&mut self, source: Source, live: Vec<(Subject, Snapshot)>, evidence: &Evidence) -> Differences {
         let mut found = Differences::default();
-        let recreated = self.recreated_tables(&live);
+        let recreated = self.recreated(&live);
         let alive: BTreeSet<&Subject> = live.iter().map(|(subject, _)| subject).collect();
         let gone = self.world.subjects(|subject| {
-            source_of(subject) == Some(source) && (!alive.contains(subject) || is_in(subject, &recreated))
+            source_of(subject) == Some(source) && (!alive.contains(subject) || is_recreated(subject, &recreated))
         });
         for subject in gone {
             let Some(known) = self.world.get(&subject) else { continue };
@@ -215,22 +215,26 @@ impl Recorder {
         found
     }
 
-    /// Tables of the same name that are not the ones known: another handle, and every handle inside starts anew.
-    fn recreated_tables(&self, live: &[(Subject, Snapshot)]) -> BTreeSet<TableRef> {
-        live.iter()
-            .filter_map(|(subject, snapshot)| match (subject, snapshot) {
-                (Subject::Nft(NftSubject { table, item: NftItem::Table }), Snapshot::Nft(nft)) => {
-                    let known = self.world.get(subject)?;
-                    (known.handle != nft.handle()).then(|| table.clone())
-                }
-                _ => None,
-            })
-            .collect()
+    /// What has the name of something known and is another thing: nobody saw who made it.
+    fn recreated(&self, live: &[(Subject, Snapshot)]) -> BTreeSet<Subject> {
+        let is_another = |(subject, snapshot): &&(Subject, Snapshot)| {
+            self.world.get(subject).is_some_and(|k| k.is_another(snapshot))
+        };
+        live.iter().filter(is_another).map(|(subject, _)| subject.clone()).collect()
     }
 }
 
-fn is_in(subject: &Subject, tables: &BTreeSet<TableRef>) -> bool {
-    matches!(subject, Subject::Nft(nft) if tables.contains(&nft.table))
+/// Whether a thing, or the table or set it is in, was made anew. Handles start anew with a table, elements have none.
+fn is_recreated(subject: &Subject, recreated: &BTreeSet<Subject>) -> bool {
+    if recreated.contains(subject) {
+        return true;
+    }
+    let Subject::Nft(NftSubject { table, item }) = subject else { return false };
+    let is_one = |item| recreated.contains(&Subject::Nft(NftSubject { table: table.clone(), item }));
+    match item {
+        NftItem::Element { set, .. } => is_one(NftItem::Set(set.clone())) || is_one(NftItem::Table),
+        _ => is_one(NftItem::Table),
+    }
 }
 
 /// The stream that reports a subject; `None` for what no stream reports.
