@@ -142,7 +142,8 @@ fn the_journal_follows_its_own_rollback() {
     let tracker = Tracker::start(&node, &files, "").expect("a tracker");
     kube_proxy::sync(&node, 1).expect("kube-proxy's ruleset");
     let dry = tracker.text(&["reset", "--owner", "kubernetes", "--dry-run"]).expect("a dry run");
-    assert!(dry.contains("KUBE-"), "{dry}");
+    assert!(dry.contains("2 tables") && dry.contains("nothing was changed"), "{dry}");
+    assert!(tracker.text(&["plan", "--owner", "kubernetes", "--long"]).expect("a plan").contains("KUBE-"));
     assert!(node.sh("iptables-nft-save").expect("rules").contains("KUBE-SERVICES"), "a dry run changes nothing");
     tracker.text(&["reset", "--owner", "kubernetes", "--yes"]).expect("a reset");
     assert!(!node.sh("iptables-nft-save; nft list ruleset").expect("rules").contains("KUBE-"));

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use netdeed_tracker::config::{Config, ConfigError};
@@ -104,6 +105,8 @@ fn run(arguments: Arguments) -> Result<(), MainError> {
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     info!("stopping");
     tracker.stop();
+    // answers that nobody waits for any more may still be on their way
+    runtime.shutdown_timeout(Duration::from_secs(1));
     drop(bound.file);
     served.map_err(|source| MainError::Runtime { operation: "serve the control socket", source })
 }

@@ -6,14 +6,17 @@ use netdeed_tracker::model::owner::Owner;
 
 use crate::args::Global;
 use crate::error::{CliError, unless_closed};
-use crate::output::{Output, printable, write_plan};
+use crate::output::{Detail, Output, printable, write_plan};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
-    /// Print the plan as the tracker writes it
-    #[arg(long)]
+    /// Show each thing with its content and evidence
+    #[arg(short, long)]
+    long: bool,
+    /// Print the plan as the tracker writes it: one line for each thing
+    #[arg(long, conflicts_with = "long")]
     text: bool,
 }
 
@@ -46,7 +49,12 @@ pub(crate) async fn run(global: &Global, output: &Output, args: PlanArgs) -> Res
         if args.text {
             return plan.text.lines().try_for_each(|line| writeln!(out, "{}", printable(line)));
         }
-        write_plan(output, out, plan, usize::MAX)
+        let detail = if args.long { Detail::Long } else { Detail::Short(usize::MAX) };
+        write_plan(output, out, plan, detail)?;
+        if detail != Detail::Long && !plan.steps.is_empty() {
+            writeln!(out, "\neach of them, with its evidence: netdeed plan --owner {} --long", plan.owner)?;
+        }
+        Ok(())
     });
     unless_closed(written)?;
     if has_refusals { Err(CliError::Refused) } else { Ok(()) }

@@ -8,12 +8,12 @@ use netdeed_tracker::control::client::Client;
 
 use crate::args::{Format, Global};
 use crate::error::{CliError, unless_closed};
-use crate::output::{Output, Style, is_conversation, write_operation, write_plan};
+use crate::output::{Detail, Output, Style, is_conversation, write_operation, write_plan};
 
 use super::plan::Selection;
 
-/// Steps shown before asking; `netdeed plan` shows all.
-const SHOWN: usize = 40;
+/// Refusals shown before asking; `netdeed plan` shows all.
+const SHOWN: Detail = Detail::Short(40);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResetArgs {

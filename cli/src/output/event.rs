@@ -79,7 +79,8 @@ fn operation_text(operation: &OperationEvent) -> String {
     let OperationEvent { id, state, owner, requested_by, planned, done, failed, error } = operation;
     let steps = counted(*planned, "step", "steps");
     let mut text = format!("{id} {state}: reset of {owner}, {steps}");
-    if state != "begun" {
+    // how far an interrupted one came nobody noted
+    if !matches!(state.as_str(), "begun" | "interrupted") {
         text.push_str(&format!(", {done} done, {failed} failed"));
     }
     text.push_str(&format!(", asked for by uid {requested_by}"));

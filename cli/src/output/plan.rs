@@ -1,20 +1,37 @@
 //! Plans, and what became of them.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use netdeed_tracker::control::api::{KeptView, OperationView, PlanView, RefusalView, StepView};
-use netdeed_tracker::model::subject::Class;
+use netdeed_tracker::control::api::{KeptView, OperationView, PlanView, RefusalView};
 
 use super::Output;
+use super::steps::{classes, write_each, write_grouped};
 use super::style::Paint;
 use super::text::{counted, printable, write_hanging};
 
 /// Failed steps shown; when the kernel refuses a commit, all of it failed for one reason.
 const FAILURES_SHOWN: usize = 20;
 
-/// Writes a plan, at most `shown` things of each kind.
-pub(crate) fn write_plan(output: &Output, out: &mut dyn Write, plan: &PlanView, shown: usize) -> io::Result<()> {
+/// How much of a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// What goes in few lines, and at most this many refusals.
+    Short(usize),
+    /// Everything, each with its content and evidence.
+    Long,
+}
+
+impl Detail {
+    fn refusals(self) -> usize {
+        match self {
+            Self::Short(shown) => shown,
+            Self::Long => usize::MAX,
+        }
+    }
+}
+
+/// Writes a plan.
+pub(crate) fn write_plan(output: &Output, out: &mut dyn Write, plan: &PlanView, detail: Detail) -> io::Result<()> {
     let style = output.style;
     let count = |count: usize, one: &str, many: &str| counted(count as u64, one, many);
     let title = format!(
@@ -26,55 +43,26 @@ pub(crate) fn write_plan(output: &Output, out: &mut dyn Write, plan: &PlanView, 
     );
     writeln!(out, "{}", style.paint(Paint::Title, &printable(&title)))?;
     if !plan.steps.is_empty() {
-        writeln!(out, "\nremove ({})", classes(&plan.steps))?;
+        writeln!(out, "\nremove ({})", classes(plan.steps.iter().map(|step| step.class)))?;
     }
-    for StepView { object: _, class: _, name, text, owner, certainty, why } in plan.steps.iter().take(shown) {
-        let sign = style.paint(Paint::Bad, "-");
-        writeln!(out, "  {sign} {}", printable(name))?;
-        if !text.is_empty() {
-            write_hanging(out, "      ", 6, text, output.width)?;
-        }
-        write_hanging(out, "      ", 6, &format!("{owner} {certainty}: {why}"), output.width)?;
+    match detail {
+        Detail::Short(_) => write_grouped(output, out, &plan.steps)?,
+        Detail::Long => write_each(output, out, &plan.steps)?,
     }
-    write_left_out(out, plan.steps.len(), shown)?;
-    write_refusals(output, out, &plan.refusals, shown)?;
-    write_kept(out, &plan.kept, shown)?;
+    write_refusals(output, out, &plan.refusals, detail)?;
+    write_kept(out, &plan.kept, detail)?;
     for warning in &plan.warnings {
         writeln!(out, "\n{}: {}", style.paint(Paint::Doubt, "warning"), printable(warning))?;
     }
     Ok(())
 }
 
-fn write_left_out(out: &mut dyn Write, count: usize, shown: usize) -> io::Result<()> {
-    match count.saturating_sub(shown) {
-        0 => Ok(()),
-        left_out => writeln!(out, "  ... and {left_out} more; `netdeed plan` shows all"),
-    }
-}
-
-/// `12 rules, 3 chains`, in the order of classes.
-fn classes(steps: &[StepView]) -> String {
-    let mut counts: BTreeMap<Class, u64> = BTreeMap::new();
-    for step in steps {
-        *counts.entry(step.class).or_default() += 1;
-    }
-    let words = counts.into_iter().map(|(class, count)| {
-        let many = match class {
-            Class::Address => "addresses".to_owned(),
-            Class::IpRule => "ip rules".to_owned(),
-            class => format!("{class}s"),
-        };
-        counted(count, class.as_str(), &many)
-    });
-    words.collect::<Vec<_>>().join(", ")
-}
-
-fn write_refusals(output: &Output, out: &mut dyn Write, refusals: &[RefusalView], shown: usize) -> io::Result<()> {
+fn write_refusals(output: &Output, out: &mut dyn Write, refusals: &[RefusalView], detail: Detail) -> io::Result<()> {
     if refusals.is_empty() {
         return Ok(());
     }
     writeln!(out, "\nrefused")?;
-    for RefusalView { object: _, class: _, name, owner, reason, remedy } in refusals.iter().take(shown) {
+    for RefusalView { object: _, class: _, name, owner, reason, remedy } in refusals.iter().take(detail.refusals()) {
         let sign = output.style.paint(Paint::Doubt, "!");
         writeln!(out, "  {sign} {}   {}", printable(name), printable(owner.as_str()))?;
         for (label, text) in [("reason", Some(reason)), ("remedy", remedy.as_ref())] {
@@ -83,18 +71,32 @@ fn write_refusals(output: &Output, out: &mut dyn Write, refusals: &[RefusalView]
             }
         }
     }
-    write_left_out(out, refusals.len(), shown)
+    match refusals.len().saturating_sub(detail.refusals()) {
+        0 => Ok(()),
+        left_out => writeln!(out, "  ... and {left_out} more"),
+    }
 }
 
-fn write_kept(out: &mut dyn Write, kept: &[KeptView], shown: usize) -> io::Result<()> {
+fn write_kept(out: &mut dyn Write, kept: &[KeptView], detail: Detail) -> io::Result<()> {
     if kept.is_empty() {
         return Ok(());
     }
     writeln!(out, "\nwithout a step of their own")?;
-    for KeptView { object: _, class: _, name, reason } in kept.iter().take(shown) {
-        writeln!(out, "  = {}: {}", printable(name), printable(reason))?;
+    // most go with the one thing they are part of
+    let mut by_reason: Vec<(&str, Vec<&KeptView>)> = Vec::new();
+    for it in kept {
+        match by_reason.iter_mut().find(|(reason, _)| *reason == it.reason) {
+            Some((_, same)) if detail != Detail::Long => same.push(it),
+            _ => by_reason.push((&it.reason, vec![it])),
+        }
     }
-    write_left_out(out, kept.len(), shown)
+    for (reason, same) in by_reason {
+        match same.as_slice() {
+            [one] => writeln!(out, "  = {}: {}", printable(&one.name), printable(reason))?,
+            many => writeln!(out, "  = {}: {}", classes(many.iter().map(|it| it.class)), printable(reason))?,
+        }
+    }
+    Ok(())
 }
 
 /// Writes what became of a reset; what was refused or needed no step only where that differs from `plan`, which was
@@ -131,8 +133,8 @@ pub(crate) fn write_operation(
         writeln!(out, "  ... and {left_out} more; `-o json` shows all")?;
     }
     if *refusals != plan.refusals || *kept != plan.kept {
-        write_refusals(output, out, refusals, usize::MAX)?;
-        write_kept(out, kept, usize::MAX)?;
+        write_refusals(output, out, refusals, Detail::Long)?;
+        write_kept(out, kept, Detail::Short(usize::MAX))?;
     } else if !refusals.is_empty() {
         writeln!(out, "{} refused, as shown above", counted(refusals.len() as u64, "thing was", "things were"))?;
     }

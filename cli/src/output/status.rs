@@ -58,9 +58,15 @@ fn write_journal(output: &Output, out: &mut dyn Write, journal: &JournalView) ->
 }
 
 fn write_sources(output: &Output, out: &mut dyn Write, status: &StatusView) -> io::Result<()> {
+    let sources = status.sources.iter().map(|source| source.name.as_str());
+    let names = sources
+        .chain(status.self_test.iter().map(|test| test.name.as_str()))
+        .chain(status.bpf.iter().map(|program| program.name.as_str()));
+    let widest = names.map(|name| printable(name).chars().count()).max().unwrap_or_default().clamp(16, 32);
     let row = |out: &mut dyn Write, name: &str, paint: Paint, word: &str, detail: &str| {
         let word = output.style.paint(paint, &format!("{word:<9}"));
-        write_hanging(out, &format!("  {:<16}  {word}  ", printable(name)), 31, detail, output.width)
+        let prefix = format!("  {:<widest$}  {word}  ", printable(name));
+        write_hanging(out, &prefix, widest + 15, detail, output.width)
     };
     if !status.sources.is_empty() {
         writeln!(out, "\nsources")?;

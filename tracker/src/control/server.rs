@@ -1,8 +1,9 @@
 //! The server: endpoints and what they share.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Method, Uri};
@@ -40,7 +41,11 @@ impl Api {
     }
 }
 
-/// Answers on `listener` until `shutdown` is done; then lets requests under way end, followers at once.
+/// How long connections may take to end after a stop, once no reset is under way.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Answers on `listener` until `shutdown` is done; then lets requests under way end, followers at once. A reset is waited
+/// for however long it takes, also when its caller hung up; a caller who is only slow is not.
 ///
 /// # Errors
 /// What the listener reports when it can no longer accept; single connections that fail do not end the server.
@@ -50,14 +55,26 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stop, stopping) = watch::channel(false);
-    let api = Api { node, stopping, resetting: Arc::default() };
+    let resetting = Arc::<Mutex<()>>::default();
+    let mut stopped = stopping.clone();
+    let api = Api { node, stopping, resetting: Arc::clone(&resetting) };
     let service = router(api).into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            shutdown.await;
-            stop.send_replace(true);
-        })
-        .await
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+        shutdown.await;
+        stop.send_replace(true);
+    });
+    let out_of_patience = async {
+        // the sender is in the server, which is polled beside this
+        let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+        drop(resetting.lock().await);
+        tokio::time::sleep(GRACE).await;
+    };
+    let served = tokio::select! {
+        served = server.into_future() => served,
+        () = out_of_patience => Ok(()),
+    };
+    drop(resetting.lock().await);
+    served
 }
 
 fn router(api: Api) -> Router {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use super::{Host, HostError, NftBatch, Removal, files, nft, rtnetlink};
 use crate::capture::mounts::MountTable;
@@ -77,8 +78,16 @@ fn read_paths(mounts: &MountTable, paths: &[AbsPath], live: &mut LiveState) -> R
                 continue;
             }
         };
-        if let Some(PathSnapshot { kind: PathKind::Dir, .. }) = snapshot {
-            live.children.extend(names_in(path)?.map(|names| (path.clone(), names)));
+        match &snapshot {
+            Some(PathSnapshot { kind: PathKind::Dir, .. }) => {
+                live.children.extend(names_in(path)?.map(|names| (path.clone(), names)));
+            }
+            // it could just be read, so its mount does not hang
+            Some(_) => match std::fs::symlink_metadata(path.as_path()) {
+                Ok(file) if file.nlink() > 1 => drop(live.names.insert(path.clone(), file.nlink())),
+                Ok(_) | Err(_) => {}
+            },
+            None => {}
         }
         live.paths.insert(path.clone(), snapshot);
     }

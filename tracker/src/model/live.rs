@@ -19,6 +19,8 @@ pub struct LiveState {
     pub paths: BTreeMap<AbsPath, Option<PathSnapshot>>,
     /// The paths of what is in each directory of `paths`.
     pub children: BTreeMap<AbsPath, BTreeSet<AbsPath>>,
+    /// The files of `paths` that have further names (hard links), with how many names they have.
+    pub names: BTreeMap<AbsPath, u64>,
     /// Mount points.
     pub mounts: BTreeSet<AbsPath>,
 }

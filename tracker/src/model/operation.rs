@@ -21,7 +21,7 @@ pub enum OperationKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OperationState {
-    /// Begun; when the tracker is not working on it, it was interrupted.
+    /// Begun. The next start of the tracker makes it [`OperationState::Interrupted`] if it never ended.
     Begun,
     /// Every step was done.
     Done,
@@ -30,6 +30,8 @@ pub enum OperationState {
         /// What failed, and why.
         error: String,
     },
+    /// The tracker ended while it was at it; the next one noticed. Some steps may have been done.
+    Interrupted,
 }
 
 /// What became of one step.

@@ -130,6 +130,8 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
     let mut recorder =
         Recorder::new(Box::new(journal.store) as Box<dyn Journal>, lineage, judge, surroundings, Arc::clone(&board));
     recorder.baseline(journal_was_lost)?;
+    // last, so that it is what the log ends with
+    recorder.end_interrupted()?;
 
     let (sender, receiver) = sync_channel(BATCHES);
     let threads = vec![

@@ -58,6 +58,7 @@ pub(super) fn state_word(state: &OperationState) -> (&'static str, Option<String
     match state {
         OperationState::Begun => ("begun", None),
         OperationState::Done => ("done", None),
+        OperationState::Interrupted => ("interrupted", Some("the tracker ended while it was at it".to_owned())),
         OperationState::Failed { error } => ("failed", Some(error.clone())),
     }
 }

@@ -1,8 +1,9 @@
 //! Plans as documents.
 
 use crate::control::api::{KeptView, PlanView, RefusalView, StepView};
+use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::Owner;
-use crate::model::subject::Class;
+use crate::model::subject::{Class, Subject};
 use crate::rollback::{Kept, Plan, Refusal, Step};
 
 use super::content::content_text;
@@ -20,10 +21,19 @@ fn step_view(step: &Step) -> StepView {
         object: step.object(),
         class: Class::of(step.subject(), step.snapshot()),
         name: step.describe(),
+        within: within(step.subject()),
         text: content_text(step.subject(), step.snapshot()),
         owner: why.owner.clone(),
         certainty: why.certainty,
         why: why.evidence.as_ref().map_or_else(|| "no evidence was kept".to_owned(), ToString::to_string),
+    }
+}
+
+fn within(subject: &Subject) -> Option<String> {
+    match subject {
+        Subject::Nft(NftSubject { item: NftItem::Table, .. }) => None,
+        Subject::Nft(NftSubject { table, .. }) => Some(format!("table {table}")),
+        _ => None,
     }
 }
 

@@ -111,6 +111,11 @@ pub enum Reason {
         /// The mount point.
         mount: AbsPath,
     },
+    /// It has further names (hard links), under which its content would go on, as somebody must want.
+    FurtherNames {
+        /// How many names it has.
+        names: u64,
+    },
     /// The kernel made it and does not let it be deleted.
     KernelMade,
     /// It is an element of a set that may not change (constant flag).
@@ -142,6 +147,7 @@ impl fmt::Display for Reason {
             Self::NotProven(certainty) => write!(f, "its owner is only {certainty}"),
             Self::LockedTable => f.write_str("its table is locked by the process that made it"),
             Self::MountBelow { mount } => write!(f, "`{mount}` is a mount point"),
+            Self::FurtherNames { names } => write!(f, "the file has {names} names, and not all of them are known"),
             Self::KernelMade => f.write_str("the kernel made it and does not let it be deleted"),
             Self::ConstantSet => f.write_str("its set is constant"),
             Self::LegacyTable => f.write_str("the content of legacy tables is not recorded"),
@@ -164,6 +170,7 @@ impl Reason {
             Self::NotProven(_) => "look at it and remove it by hand if it should go",
             Self::LockedTable => "stop the process that holds the table; the kernel then removes it",
             Self::MountBelow { .. } => "unmount it, then plan again",
+            Self::FurtherNames { .. } => "find the others with `find / -xdev -samefile`, remove by hand what should go",
             Self::KernelMade => "set it down and flush its addresses, or unload the kernel module behind it",
             Self::ConstantSet => "remove the set's other elements and users first, then plan again",
             Self::LegacyTable => "clean it with `iptables-legacy`, or its ip6, arp and eb counterparts",

@@ -69,7 +69,7 @@ impl PlanView {
     pub fn new(owner: Owner, steps: Vec<StepView>, refusals: Vec<RefusalView>, kept: Vec<KeptView>) -> Self {
         let mut digest = DigestBuilder::new("plan");
         digest.field(owner.as_str().as_bytes());
-        for StepView { object, class, name, text, owner, certainty, why: _ } in &steps {
+        for StepView { object, class, name, within: _, text, owner, certainty, why: _ } in &steps {
             digest.field(&object.0.to_le_bytes()).field(class.as_str().as_bytes()).field(name.as_bytes());
             digest.field(text.as_bytes()).field(owner.as_str().as_bytes()).field(certainty.as_str().as_bytes());
         }
@@ -87,6 +87,9 @@ pub struct StepView {
     pub class: Class,
     /// What people call it.
     pub name: String,
+    /// The nf_tables table it is in, if it is in one.
+    #[serde(default)]
+    pub within: Option<String>,
     /// Its content in one line.
     pub text: String,
     /// Whose it is.

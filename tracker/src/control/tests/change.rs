@@ -1,5 +1,6 @@
 use crate::control::api::{ErrorCode, ObjectsQuery, PlanRequest, ResetRequest};
 use crate::control::client::ClientError;
+use crate::journal::Read;
 
 use super::fixture::world;
 use super::{setup, soon};
@@ -81,4 +82,35 @@ async fn what_the_tracker_cannot_do_comes_with_a_remedy() {
     let error = setup.client.reset(&request, |_| ()).await.expect_err("docker runs");
     let ClientError::Refused(view) = error else { panic!("expected a refusal") };
     assert_eq!((view.code, view.remedy.as_deref()), (ErrorCode::Unavailable, Some("systemctl stop docker")));
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_reset_whose_caller_left_and_not_for_a_slow_caller() {
+    use tokio::io::AsyncWriteExt;
+
+    let setup = setup();
+    let before = setup.node.memory.stats().expect("memory").live_objects;
+    setup.node.may_finish.send_replace(false);
+    let mut slow = tokio::net::UnixStream::connect(&setup.path).await.expect("connected");
+    slow.write_all(b"POST /v1/reset HTTP/1.1\r\nHost: x\r\nContent-Le").await.expect("half a request");
+    let client = setup.client.clone();
+    let (begun, wait) = tokio::sync::oneshot::channel();
+    let mut begun = Some(begun);
+    let caller = tokio::spawn(async move {
+        let told = |_| {
+            let _ = begun.take().map(|begun| begun.send(()));
+        };
+        client.reset(&kubernetes(), told).await
+    });
+    soon(wait).await.expect("the first step was reported");
+    caller.abort();
+    setup.stop.send(()).expect("the server runs");
+    let mut server = setup.server;
+    let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut server).await;
+    assert!(early.is_err(), "the reset is still under way");
+    setup.node.may_finish.send_replace(true);
+    soon(server).await.expect("no panic").expect("a clean end");
+    let after = setup.node.memory.stats().expect("memory").live_objects;
+    assert_eq!(after, before - 4, "the reset came to its end");
+    drop(slow);
 }

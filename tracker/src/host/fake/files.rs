@@ -10,6 +10,8 @@ use crate::model::time::WallTime;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FakeFiles {
     entries: BTreeMap<AbsPath, PathSnapshot>,
+    /// Files with further names, with how many they have.
+    pub names: BTreeMap<AbsPath, u64>,
     /// Mount points.
     pub mounts: BTreeSet<AbsPath>,
     last_inode: u64,

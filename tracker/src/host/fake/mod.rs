@@ -68,6 +68,7 @@ impl Host for FakeHost {
             generation: self.ruleset.generation(),
             nft: self.ruleset.dump(),
             rt: self.net.dump(),
+            names: self.files.names.clone(),
             mounts: self.files.mounts.clone(),
             ..LiveState::default()
         };

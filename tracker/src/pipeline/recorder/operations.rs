@@ -1,6 +1,6 @@
 //! Orders: barriers and the tracker's own operations.
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::journal::JournalError;
 use crate::model::ids::{ActorId, OperationId};
@@ -41,6 +41,22 @@ impl Recorder {
                 true
             }
         }
+    }
+
+    /// Ends what an earlier tracker began and did not live to end.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written.
+    pub fn end_interrupted(&mut self) -> Result<(), JournalError> {
+        for mut operation in self.journal.operations()? {
+            if operation.state == OperationState::Begun {
+                warn!(operation = operation.id.0, "an operation was interrupted by the tracker's end");
+                operation.state = OperationState::Interrupted;
+                operation.ended = Some(WallTime::now());
+                self.journal.put_operation(&operation)?;
+            }
+        }
+        Ok(())
     }
 
     fn begin(&mut self, kind: OperationKind, requested_by: u32, planned: u64) -> Result<Operation, JournalError> {

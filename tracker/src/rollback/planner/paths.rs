@@ -59,6 +59,10 @@ fn plan_path(
         draft.refuse(object, Reason::MountBelow { mount: mount.clone() });
         return false;
     }
+    if let Some(&names) = live.names.get(path) {
+        draft.refuse(object, Reason::FurtherNames { names });
+        return false;
+    }
     if now.kind != PathKind::Dir {
         draft.steps.push(Step::new(&proof, &snapshot, Action::RemoveFile));
         return true;

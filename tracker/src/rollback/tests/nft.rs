@@ -152,7 +152,7 @@ fn only_the_classes_asked_for_go() {
     let chains = Selection { classes: vec![crate::model::subject::Class::Chain], ..kubernetes() };
     let plan = scene.plan(&chains);
     assert!(plan.is_empty());
-    assert!(matches!(refused(&plan, "chain ip filter KUBE-A"), Reason::ForeignReference { .. }));
+    assert!(matches!(refused(&plan, "chain ip filter KUBE-A"), Reason::NotEmpty { .. }));
     assert_eq!(plan.refusals().len(), 1);
 }
 

@@ -82,3 +82,13 @@ fn what_somebody_else_moved_stays_where_they_put_it() {
     assert!(matches!(reason, Reason::Drifted { by: Some(by), .. } if *by == owner("admin/root")), "{reason}");
     assert!(matches!(refused(&plan, "dir /etc/cni"), Reason::NotEmpty { .. }));
 }
+
+#[test]
+fn a_file_with_further_names_is_refused_before_anything_is_done() {
+    let mut scene = cni();
+    let file = abs("/etc/cni/net.d/10-flannel.conflist");
+    scene.host.files.names.insert(file, 2);
+    let plan = scene.plan(&kubernetes());
+    assert!(plan.is_empty(), "{plan}");
+    assert_eq!(*refused(&plan, "file /etc/cni/net.d/10-flannel.conflist"), Reason::FurtherNames { names: 2 });
+}
