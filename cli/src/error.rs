@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use netdeed_tracker::capture::CaptureError;
+use netdeed_tracker::causes::causes;
 use netdeed_tracker::control::api::{BadRequest, ErrorCode, ErrorView};
 use netdeed_tracker::control::client::ClientError;
 use netdeed_tracker::journal::JournalError;
@@ -184,12 +185,7 @@ pub(crate) fn report(error: &CliError) -> ExitCode {
     if matches!(error, CliError::Output(source) if source.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        message.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
+    let message = causes(error);
     if !message.is_empty() {
         complain("error", &message);
     }

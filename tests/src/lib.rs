@@ -6,6 +6,7 @@
 
 pub mod canonical;
 pub mod failure;
+pub mod namespace;
 pub mod node;
 pub mod process;
 pub mod scenario;

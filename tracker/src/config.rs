@@ -171,6 +171,43 @@ mod tests {
         assert_eq!(config.journal, JournalConfig::default());
     }
 
+    /// The file that is shipped shows every key, at its default.
+    #[test]
+    fn the_shipped_file_is_the_defaults() {
+        let text = include_str!("../../dist/netdeed.toml");
+        let shipped = parse(text).expect("valid");
+        assert_eq!(shipped, Config::default());
+        // a new key has to be named here
+        let Config { capture, journal, owner_rules: _, root: _, max_paths: _ } = shipped;
+        let CaptureConfig { bpf: _, ring_bytes: _, nftables_receive_buffer: _, rtnetlink_receive_buffer: _ } = capture;
+        let JournalConfig {
+            max_entries: _,
+            max_bytes: _,
+            keep_removed_days: _,
+            cache_bytes: _,
+            open_deadline_seconds: _,
+        } = journal;
+        let keys = [
+            "# owner_rules = ",
+            "max_paths = ",
+            "bpf = ",
+            "ring_bytes = ",
+            "nftables_receive_buffer = ",
+            "rtnetlink_receive_buffer = ",
+            "max_entries = ",
+            "max_bytes = ",
+            "keep_removed_days = ",
+            "cache_bytes = ",
+            "open_deadline_seconds = ",
+            "# [[root]]",
+        ];
+        for key in keys {
+            assert!(text.lines().any(|line| line.starts_with(key)), "`{key}` is not shown");
+        }
+        let root = text.split_once("# [[root]]").expect("shown").1.replace("\n# ", "\n");
+        assert_eq!(parse(&format!("[[root]]{root}")).expect("its example is valid").root.len(), 1);
+    }
+
     #[test]
     fn unknown_keys_and_bad_values_are_errors() {
         assert!(matches!(parse("[capture]\nrings = 1\n"), Err(ConfigError::Parse { .. })));

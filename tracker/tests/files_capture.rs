@@ -2,12 +2,12 @@
 //!
 //! Needs root (`CAP_SYS_ADMIN`, `CAP_DAC_READ_SEARCH`) and fails without.
 
-mod mount_namespace;
 mod watched;
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use netdeed_tests::namespace::{in_mount_namespace, sh};
 use netdeed_tracker::capture::fanotify::{Limits, Watch};
 use netdeed_tracker::capture::roots::{Depth, Root};
 use netdeed_tracker::capture::scan::snapshot;
@@ -15,12 +15,11 @@ use netdeed_tracker::model::observation::PathEvent::{Created, Deleted, MovedIn, 
 use netdeed_tracker::model::path::PathKind;
 use netdeed_tracker::model::time::BootTime;
 
-use mount_namespace::{abs, in_namespace, sh};
-use watched::{Watched, content, expect, path, root};
+use watched::{Watched, abs, content, expect, path, root};
 
 #[test]
 fn every_level_of_mkdir_p_is_told_with_the_process_that_made_it() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir(top.join("etc")).expect("mkdir");
         let mut watched = Watched::new(top, &[root(top.join("etc/cni"))], Limits::default());
         assert!(matches!(&watched.reports[0].watch, Watch::Watched { filesystem } if filesystem == "tmpfs"));
@@ -45,7 +44,7 @@ fn every_level_of_mkdir_p_is_told_with_the_process_that_made_it() {
 
 #[test]
 fn every_one_of_many_processes_is_told_by_its_own_id() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let mut watched = Watched::new(top, &[root(top)], Limits::default());
         let spawn = |_| Command::new("sh").args(["-c", "exec mkdir -p $$/$$"]).current_dir(top).spawn().expect("sh");
         let children: Vec<_> = (0..200).map(spawn).collect();
@@ -63,7 +62,7 @@ fn every_one_of_many_processes_is_told_by_its_own_id() {
 
 #[test]
 fn the_window_starts_when_the_queue_was_last_found_empty() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let mut watched = Watched::new(top, &[root(top)], Limits::default());
         std::fs::create_dir(top.join("first")).expect("mkdir");
         watched.drain();
@@ -78,7 +77,7 @@ fn the_window_starts_when_the_queue_was_last_found_empty() {
 
 #[test]
 fn a_file_written_aside_and_renamed_keeps_its_identity() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let mut watched = Watched::new(top, &[root(top)], Limits::default());
         sh("echo conf > .tmp; mv .tmp 10-net.conflist", top);
         watched.drain();
@@ -101,7 +100,7 @@ fn a_file_written_aside_and_renamed_keeps_its_identity() {
 
 #[test]
 fn a_rename_over_a_file_tells_of_the_new_object() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::write(top.join("conf"), "old").expect("write");
         let mut watched = Watched::new(top, &[root(top)], Limits::default());
         std::fs::write(top.join("new"), "newer").expect("write");
@@ -114,7 +113,7 @@ fn a_rename_over_a_file_tells_of_the_new_object() {
 
 #[test]
 fn what_an_earlier_process_made_is_not_shown_as_the_later_ones() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let mut watched = Watched::new(top, &[root(top)], Limits::default());
         for _ in 0..2 {
             sh("echo x > conf; rm conf", top); // the shell makes it, another process removes it
@@ -132,7 +131,7 @@ fn what_an_earlier_process_made_is_not_shown_as_the_later_ones() {
 
 #[test]
 fn without_object_identity_no_content_is_given_to_the_wrong_process() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let limits = Limits { targets: false, ..Limits::default() };
         let mut watched = Watched::new(top, &[root(top)], limits);
         sh("echo x > conf; rm conf", top);
@@ -162,7 +161,7 @@ fn without_object_identity_no_content_is_given_to_the_wrong_process() {
 
 #[test]
 fn a_renamed_directory_takes_its_content_along() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir_all(top.join("old/sub")).expect("mkdir");
         std::fs::create_dir(top.join("old/sub/known")).expect("mkdir");
         let mut watched = Watched::new(top, &[root(top)], Limits::default());
@@ -190,7 +189,7 @@ fn a_renamed_directory_takes_its_content_along() {
 
 #[test]
 fn a_directory_made_elsewhere_is_told_when_it_is_moved_under_a_root() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir_all(top.join("tmp/cni/net.d")).expect("mkdir");
         std::fs::create_dir(top.join("etc")).expect("mkdir");
         let mut watched = Watched::new(top, &[root(top.join("etc/cni/net.d"))], Limits::default());
@@ -214,7 +213,7 @@ fn a_directory_made_elsewhere_is_told_when_it_is_moved_under_a_root() {
 
 #[test]
 fn deletions_in_directories_that_are_gone_are_told() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir_all(top.join("etc/cni/before")).expect("mkdir");
         std::fs::write(top.join("etc/cni/before/file"), "").expect("write");
         let mut watched = Watched::new(top, &[root(top.join("etc/cni"))], Limits::default());
@@ -242,7 +241,7 @@ fn deletions_in_directories_that_are_gone_are_told() {
 
 #[test]
 fn depth_bounds_what_is_told() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let roots = [Root { path: abs(top.join("docker")), depth: Depth::Levels(1) }];
         let mut watched = Watched::new(top, &roots, Limits::default());
         sh("mkdir -p docker/overlay2/layer/diff; echo > docker/overlay2/layer/diff/file", top);
@@ -253,7 +252,7 @@ fn depth_bounds_what_is_told() {
 
 #[test]
 fn an_overflow_is_a_loss_in_its_place_and_watching_goes_on() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let limit = std::fs::read_to_string("/proc/sys/fs/fanotify/max_queued_events").expect("limit");
         let limit: usize = limit.trim().parse().expect("number");
         let mut watched = Watched::new(top, &[root(top)], Limits::default());
@@ -271,7 +270,7 @@ fn an_overflow_is_a_loss_in_its_place_and_watching_goes_on() {
 
 #[test]
 fn a_root_behind_a_link_is_followed_to_where_it_is() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir_all(top.join("data/docker")).expect("mkdir");
         std::fs::create_dir_all(top.join("lib")).expect("mkdir");
         let mut watched = Watched::new(top, &[root(top.join("lib/docker"))], Limits::default());
@@ -287,7 +286,7 @@ fn a_root_behind_a_link_is_followed_to_where_it_is() {
 
 #[test]
 fn thousands_of_events_elsewhere_are_passed_over() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let mut watched = Watched::new(top, &[root(top.join("etc/cni"))], Limits::default());
         for dir in 0..50 {
             std::fs::create_dir_all(top.join(format!("noise/{dir}"))).expect("mkdir");
@@ -304,7 +303,7 @@ fn thousands_of_events_elsewhere_are_passed_over() {
 
 #[test]
 fn special_files_and_links_are_told() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let mut watched = Watched::new(top, &[root(top)], Limits::default());
         symlink("nowhere", top.join("link")).expect("symlink");
         let _socket = std::os::unix::net::UnixListener::bind(top.join("socket")).expect("bind");

@@ -3,12 +3,12 @@
 //! Needs root (`CAP_SYS_ADMIN`, `CAP_DAC_READ_SEARCH`) and fails without. Not covered: a filesystem that really hangs;
 //! that such ones are left alone is tested on mount tables only.
 
-mod mount_namespace;
 mod watched;
 
 use std::path::Path;
 use std::time::Duration;
 
+use netdeed_tests::namespace::{in_mount_namespace, mount_tmpfs, sh};
 use netdeed_tracker::capture::RawSource;
 use netdeed_tracker::capture::fanotify::{Limits, Watch};
 use netdeed_tracker::capture::mounts::MountTable;
@@ -20,12 +20,11 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use mount_namespace::{abs, in_namespace, mount_tmpfs, sh};
-use watched::{Watched, content, expect, root};
+use watched::{Watched, abs, content, expect, root};
 
 #[test]
 fn the_runtime_wakes_for_events_and_for_mounts() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir(top.join("cni")).expect("mkdir");
         let mut watched = Watched::new(top, &[root(top.join("cni"))], Limits::default());
         let fd = watched.source.fd().try_clone_to_owned().expect("descriptor");
@@ -51,7 +50,7 @@ fn the_runtime_wakes_for_events_and_for_mounts() {
 
 #[test]
 fn a_mount_over_a_root_is_watched_from_then_on_and_told_as_a_loss() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir_all(top.join("kubelet/pods")).expect("mkdir");
         let mut watched = Watched::new(top, &[root(top.join("kubelet"))], Limits::default());
         mount_tmpfs(&top.join("kubelet"));
@@ -72,7 +71,7 @@ fn a_mount_over_a_root_is_watched_from_then_on_and_told_as_a_loss() {
 
 #[test]
 fn a_mount_elsewhere_is_no_loss() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         sh("mkdir kubelet elsewhere", top);
         let mut watched = Watched::new(top, &[root(top.join("kubelet"))], Limits::default());
         mount_tmpfs(&top.join("elsewhere"));
@@ -83,7 +82,7 @@ fn a_mount_elsewhere_is_no_loss() {
 
 #[test]
 fn a_directory_is_told_although_something_is_mounted_on_it_at_once() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let roots = [Root { path: abs(top), depth: Depth::Levels(1) }];
         let mut watched = Watched::new(top, &roots, Limits::default());
         std::fs::create_dir(top.join("volume")).expect("mkdir");
@@ -99,7 +98,7 @@ fn a_directory_is_told_although_something_is_mounted_on_it_at_once() {
 
 #[test]
 fn what_is_done_beside_a_bind_mount_is_told_under_the_root() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir_all(top.join("disk/kubelet")).expect("mkdir");
         std::fs::create_dir_all(top.join("var/kubelet")).expect("mkdir");
         rustix::mount::mount_bind(top.join("disk/kubelet"), top.join("var/kubelet")).expect("bind");
@@ -113,7 +112,7 @@ fn what_is_done_beside_a_bind_mount_is_told_under_the_root() {
 
 #[test]
 fn a_directory_that_no_mount_shows_is_not_taken_for_a_watched_one() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         // Of a filesystem only `part` is mounted. For a directory outside of it the kernel gives the path `/`.
         let (disk, var) = (top.join("disk"), top.join("var"));
         std::fs::create_dir(&disk).expect("mkdir");
@@ -138,7 +137,7 @@ fn a_directory_that_no_mount_shows_is_not_taken_for_a_watched_one() {
 
 #[test]
 fn filesystems_that_cannot_be_watched_are_reported_with_the_reason() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir(top.join("pseudo")).expect("mkdir");
         rustix::mount::mount("proc", top.join("pseudo"), "proc", MountFlags::empty(), None).expect("mount proc");
         let roots = [root(top.join("pseudo/net")), root(top.join("fine"))];
@@ -161,7 +160,7 @@ fn filesystems_that_cannot_be_watched_are_reported_with_the_reason() {
 
 #[test]
 fn the_mount_table_of_this_thread_is_read() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let table = MountTable::read().expect("readable");
         let mount = table.of(&abs(top)).expect("mounted");
         assert_eq!((mount.fs_type.as_str(), mount.mount_point.as_path()), ("tmpfs", top));

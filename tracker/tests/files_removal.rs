@@ -2,18 +2,19 @@
 //!
 //! Needs root (`CAP_SYS_ADMIN`) and `mkfs.ext4`, and fails without.
 
-mod mount_namespace;
-
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use netdeed_tests::namespace::{in_mount_namespace, mount_tmpfs, sh};
 use netdeed_tracker::capture::scan::snapshot;
 use netdeed_tracker::host::files::remove;
 use netdeed_tracker::host::{HostError, Removal};
-use netdeed_tracker::model::path::PathSnapshot;
+use netdeed_tracker::model::path::{AbsPath, PathSnapshot};
 
-use mount_namespace::{abs, in_namespace, mount_tmpfs, sh};
+fn abs(path: &Path) -> AbsPath {
+    AbsPath::new(path).expect("absolute")
+}
 
 fn see(path: &Path) -> PathSnapshot {
     snapshot(&abs(path)).expect("readable").expect("there")
@@ -28,7 +29,7 @@ fn refused(path: &Path, planned: &PathSnapshot) -> HostError {
 
 #[test]
 fn a_link_swapped_into_the_path_is_not_followed() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir(top.join("cni")).expect("mkdir");
         std::fs::write(top.join("cni/conf"), "").expect("write");
         let planned = see(&top.join("cni/conf"));
@@ -42,7 +43,7 @@ fn a_link_swapped_into_the_path_is_not_followed() {
 
 #[test]
 fn mount_points_and_what_is_mounted_stay() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir_all(top.join("cni/volume")).expect("mkdir");
         std::fs::create_dir(top.join("cni/conf")).expect("mkdir");
         let (volume, conf) = (see(&top.join("cni/volume")), see(&top.join("cni/conf")));
@@ -57,7 +58,7 @@ fn mount_points_and_what_is_mounted_stay() {
 
 #[test]
 fn a_bind_mount_of_the_same_filesystem_is_a_mount_point_too() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         std::fs::create_dir(top.join("data")).expect("mkdir");
         std::fs::create_dir(top.join("volume")).expect("mkdir");
         let (data, volume) = (see(&top.join("data")), see(&top.join("volume")));
@@ -71,7 +72,7 @@ fn a_bind_mount_of_the_same_filesystem_is_a_mount_point_too() {
 
 #[test]
 fn another_object_of_the_same_name_stays() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let file = top.join("conf");
         std::fs::write(&file, "same").expect("write");
         let planned = see(&file);
@@ -94,7 +95,7 @@ fn another_object_of_the_same_name_stays() {
 
 #[test]
 fn a_file_with_a_second_name_stays() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let file = top.join("conf");
         std::fs::write(&file, "x").expect("write");
         let planned = see(&file);
@@ -111,7 +112,7 @@ fn a_file_with_a_second_name_stays() {
 
 #[test]
 fn a_directory_with_foreign_files_stays() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         let dir = top.join("net.d");
         std::fs::create_dir(&dir).expect("mkdir");
         let planned = see(&dir);
@@ -125,7 +126,7 @@ fn a_directory_with_foreign_files_stays() {
 
 #[test]
 fn a_reused_inode_number_is_another_object() {
-    in_namespace(|top| {
+    in_mount_namespace(|top| {
         // ext4 gives the number of a removed file to the next one; tmpfs does not
         sh("truncate -s 4M image; mkfs.ext4 -q image; mkdir disk; mount -o loop image disk", top);
         let file = top.join("disk/conf");

@@ -1,12 +1,13 @@
 //! nf_tables capture against the running kernel and the real tools, in network namespaces of their own. Needs root.
 
-mod netns;
+mod nft_ledger;
 
 use std::ffi::OsStr;
 use std::net::UdpSocket;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
+use netdeed_tests::namespace::{in_netns, nft, run, run_with};
 use netdeed_tracker::capture::nfnetlink::{NftSource, dump, dump_chain, generation};
 use netdeed_tracker::capture::{CaptureError, Raw, RawSource};
 use netdeed_tracker::model::gap::Source;
@@ -14,7 +15,8 @@ use netdeed_tracker::model::ids::{ChainName, Generation, Tid};
 use netdeed_tracker::model::nft::{Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot, TableRef};
 use netdeed_tracker::model::observation::Observation;
 use netdeed_tracker::model::subject::{Snapshot, Subject};
-use netns::{Ledger, assert_agree, in_netns, nft, observe, run, run_with};
+
+use nft_ledger::{Ledger, assert_agree, observe};
 
 /// Enough for every batch here but the ones meant to overrun.
 const LARGE: usize = 64 << 20;
@@ -279,7 +281,7 @@ fn traffic_does_not_change_content() {
         }
         let after = dump().expect("dumps");
         assert_ne!(before.objects, after.objects, "counters have counted");
-        assert_eq!(netns::digests(&before), netns::digests(&after));
+        assert_eq!(nft_ledger::digests(&before), nft_ledger::digests(&after));
         // the quota that was used up was announced outside of any commit
         assert_eq!(observe(&mut source), []);
         assert_agree(&ledger, &after);
@@ -360,7 +362,7 @@ fn a_large_batch_arrives_whole() {
         let mut ledger = Ledger::default();
         ledger.apply(&seen);
         let dump = dump().expect("dumps");
-        assert_eq!(ledger.digests(), netns::digests(&dump));
+        assert_eq!(ledger.digests(), nft_ledger::digests(&dump));
     });
 }
 

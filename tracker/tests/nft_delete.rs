@@ -3,38 +3,17 @@
 #![expect(clippy::print_stderr, reason = "the time a large batch takes is worth seeing")]
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use netdeed_tests::namespace::{in_netns, nft, output_of};
 use netdeed_tracker::capture::nfnetlink::{NftDump, dump};
 use netdeed_tracker::host::{HostError, NftBatch, NftDelete, nft::commit};
 use netdeed_tracker::model::ids::Handle;
 use netdeed_tracker::model::nft::{Family, NftItem, NftSnapshot, TableRef};
 use netdeed_tracker::model::subject::{Snapshot, Subject};
 
-/// Runs `test` on a thread in a fresh network namespace, which goes away with the thread.
-fn in_netns(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(|| {
-        // SAFETY: only the network namespace of this thread changes; no file descriptor is affected.
-        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
-            .expect("a network namespace of its own (needs root)");
-        test();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-fn nft(script: &str) {
-    let mut child = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().expect("nft(8) is installed");
-    child.stdin.take().expect("piped").write_all(script.as_bytes()).expect("nft reads its input");
-    assert!(child.wait().expect("nft ends").success(), "nft refused:\n{script}");
-}
-
 fn ruleset() -> String {
-    let output = Command::new("nft").args(["-s", "list", "ruleset"]).output().expect("nft(8) is installed");
-    String::from_utf8(output.stdout).expect("text")
+    output_of("nft -s list ruleset")
 }
 
 fn table(family: Family, name: &str) -> TableRef {

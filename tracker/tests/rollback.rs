@@ -5,11 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use netdeed_tests::namespace::{in_netns, output_of, run_with};
 use netdeed_tracker::host::{Host, RealHost};
 use netdeed_tracker::model::ids::{BootId, NetnsId, ObjectId};
 use netdeed_tracker::model::object::{Deed, Object, Scope};
@@ -19,43 +18,19 @@ use netdeed_tracker::model::subject::{Snapshot, Subject};
 use netdeed_tracker::model::time::{BootTime, WallTime};
 use netdeed_tracker::rollback::{ExecutionState, Ledger, LedgerError, Plan, Selection, plan, run};
 
-/// Runs `test` on a thread in a fresh network namespace, which goes away with the thread.
-fn in_netns(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(|| {
-        // SAFETY: only the network namespace of this thread changes; no file descriptor is affected.
-        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
-            .expect("a network namespace of its own (needs root)");
-        test();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-fn feed(program: &str, args: &[&str], input: &str) {
-    let mut child = Command::new(program).args(args).stdin(Stdio::piped()).spawn().expect("the tool is installed");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("the tool reads its input");
-    assert!(child.wait().expect("the tool ends").success(), "{program} refused:\n{input}");
-}
-
 fn nft(script: &str) {
-    feed("nft", &["-f", "-"], script);
+    run_with(script, &["nft", "-f", "-"]);
 }
 
 fn ip(script: &str) {
-    feed("ip", &["-batch", "-"], script);
+    run_with(script, &["ip", "-batch", "-"]);
 }
 
 /// What the tools list, without what moves by itself.
 fn listing() -> String {
-    let list = |program: &str, args: &[&str]| {
-        let output = Command::new(program).args(args).output().expect("the tool is installed");
-        String::from_utf8(output.stdout).expect("text")
-    };
-    let nft = list("nft", &["-s", "list", "ruleset"]);
-    let links = list("ip", &["-o", "-br", "link"]);
-    let rest = [&["-4", "-br", "addr"][..], &["route", "show", "table", "all"], &["rule"]].map(|args| list("ip", args));
-    format!("{nft}{links}{}", rest.concat())
+    ["nft -s list ruleset", "ip -o -br link", "ip -4 -br addr", "ip route show table all", "ip rule"]
+        .map(output_of)
+        .concat()
 }
 
 /// The journal a tracker would have: what appears between two looks belongs to whoever acted in between.

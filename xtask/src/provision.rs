@@ -7,7 +7,7 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
     ("/usr/sbin/ipset", "ipset"),
@@ -19,6 +19,7 @@ const PACKAGES: [(&str, &str); 11] = [
     ("/bin/ip", "iproute2"),
     ("/bin/busybox", "busybox-static"),
     ("/bin/ps", "procps"),
+    ("/sbin/mkfs.ext4", "e2fsprogs"),
 ];
 
 /// Keeps packages from starting their services: Docker's would write the machine's own ruleset.

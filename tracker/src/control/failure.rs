@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::causes::causes;
 use crate::journal::JournalError;
 
 use super::api::{BadRequest, ErrorCode, ErrorEnvelope, ErrorView};
@@ -53,13 +54,13 @@ impl From<BadRequest> for Failure {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        Self::new(ErrorCode::Internal, chain(&error))
+        Self::new(ErrorCode::Internal, causes(&error))
     }
 }
 
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
-        let message = chain(&error);
+        let message = causes(&error);
         match error {
             NodeError::NoSuchChain { .. } => Self::new(ErrorCode::NotFound, message)
                 .remedy("name the family with --family; `nft list ruleset` shows every chain"),
@@ -70,10 +71,4 @@ impl From<NodeError> for Failure {
             NodeError::Journal(_) | NodeError::Failed { .. } => Self::new(ErrorCode::Internal, message),
         }
     }
-}
-
-/// An error and its sources in one line: `cannot use the journal: journal store failed to flush: ...`.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

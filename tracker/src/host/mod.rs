@@ -12,9 +12,9 @@ pub mod rtnetlink;
 
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
-use crate::rollback::live::LiveState;
 
 pub use error::HostError;
 pub use fake::FakeHost;

@@ -8,10 +8,10 @@ use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::model::subject::Subject;
-use crate::rollback::live::LiveState;
 
 /// Acts on this machine. Holds nothing: each call opens its own sockets, in the calling thread's network namespace.
 ///

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use crate::causes::causes;
 use crate::model::time::WallTime;
 
 use super::Read;
@@ -95,8 +96,8 @@ pub fn open(options: &OpenOptions) -> Result<Opened, JournalError> {
             return Ok(Opened { store, set_aside: None, lost_entries });
         }
         Err(Trouble::Refused(error)) => return Err(error),
-        Err(Trouble::Damaged(error)) => (describe(&error), false),
-        Err(Trouble::TimedOut(error)) => (describe(&error), true),
+        Err(Trouble::Damaged(error)) => (causes(&error), false),
+        Err(Trouble::TimedOut(error)) => (causes(&error), true),
     };
     // a full disk makes sled fail in ways that look like damage
     probe_space(dir).map_err(|error| refused(dir, error))?;
@@ -212,17 +213,6 @@ fn refused(path: &Path, source: io::Error) -> JournalError {
         }
         _ => JournalError::Directory { path, source },
     }
-}
-
-/// An error and its sources in one line.
-fn describe(error: &JournalError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 fn store_path(dir: &Path, number: u64) -> PathBuf {

@@ -2,7 +2,7 @@
 //!
 //! What is known of this release and dealt with here:
 //! - A damaged file can make it panic, return an error or never return, at open and later. So every call runs under
-//!   `catch_unwind`, and [`super::open`] opens it on a thread with a deadline.
+//!   `catch_unwind`, and [`super::open()`] opens it on a thread with a deadline.
 //! - After the first I/O error a handle fails for ever, for reads too, and a batch may be half visible through it:
 //!   [`Backend::recover`] opens a new one. Opening writes, so on a full disk it takes space held in reserve for that, and
 //!   nothing is written before the reserve is whole again.
@@ -234,6 +234,7 @@ fn ignore_missing(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
+#[expect(clippy::disallowed_methods, reason = "sled offers no way to wait for its lock")]
 fn open_handle(path: &Path, options: SledOptions) -> Result<Handle, SledFailure> {
     let SledOptions { cache_capacity, flush_every_ms } = options;
     let config =

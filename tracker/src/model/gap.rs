@@ -69,6 +69,8 @@ pub enum GapReason {
         /// The one that followed.
         to: u32,
     },
+    /// The journal could not be read and was set aside.
+    JournalLost,
     /// A message was not understood, and may have told of a change.
     Undecoded {
         /// Which stream.
@@ -79,8 +81,6 @@ pub enum GapReason {
         /// Which stream.
         source: Source,
     },
-    /// The journal could not be read and was set aside.
-    JournalLost,
     /// The journal could not be written, and what waited for it was given up.
     JournalFailed {
         /// How many changes.

@@ -1,6 +1,7 @@
-//! The vocabulary: identifiers, objects, processes, owners and changes. Values only: no I/O, no clock.
+//! The vocabulary: identifiers, objects, processes, owners and changes. Values only: no I/O, and the clocks are read by
+//! [`time`] alone.
 //!
-//! Every type here may be stored in the journal, so changing a serialized one is a format change: see
+//! Every serialized type here may be stored in the journal, so changing one is a format change: see
 //! [`crate::journal::codec`].
 
 pub mod change;
@@ -8,6 +9,7 @@ pub mod digest;
 pub mod gap;
 pub mod ids;
 pub mod link;
+pub mod live;
 pub mod nft;
 pub mod object;
 pub mod observation;

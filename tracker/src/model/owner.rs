@@ -203,15 +203,15 @@ pub enum Evidence {
         /// How many.
         candidates: u32,
     },
-    /// Nobody was seen asking for it.
-    NoRequest,
-    /// It was moved out of the watched directories.
-    MovedAway,
     /// No owner rule matched the lineage.
     NoOwnerRule {
         /// The lineage, for people.
         lineage: String,
     },
+    /// Nobody was seen asking for it.
+    NoRequest,
+    /// It was moved out of the watched directories.
+    MovedAway,
     /// Records of requests were lost about then.
     RequestLost,
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::capture::{self, CaptureError};
+use crate::causes::causes;
 use crate::control::api::{
     JournalView, OperationView, PlanRequest, PlanView, ResetRequest, SourceState, SourceView, StatusView, TrackerState,
 };
@@ -107,7 +108,7 @@ impl TrackerNode {
                 Some(execution)
             }
             Err(error) => {
-                operation.state = OperationState::Failed { error: super::status::chain(&error) };
+                operation.state = OperationState::Failed { error: causes(&error) };
                 None
             }
         };
@@ -143,7 +144,7 @@ impl Node for TrackerNode {
                 sources.push(SourceView {
                     name: "journal".to_owned(),
                     state: SourceState::Off,
-                    detail: super::status::chain(&error),
+                    detail: causes(&error),
                     remedy: Some("stop netdeedd and look at the journal directory".to_owned()),
                 });
                 empty_status(&self.journal_dir)

@@ -286,10 +286,10 @@ impl Recorder {
         let Effect { kind, object, old_subject, subject, after } = effect;
         let object = object.unwrap_or_else(|| self.journal.next_object());
         if kind == ChangeKind::Removed {
-            self.world.remove(&subject);
+            self.world.remove(&subject, object);
         }
         if let Some(old) = old_subject {
-            self.world.remove(&old);
+            self.world.remove(&old, object);
         }
         if let Some(after) = &after {
             self.world.insert(subject.clone(), Tracked::of(object, after));

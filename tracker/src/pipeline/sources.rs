@@ -5,10 +5,11 @@ use tracing::warn;
 use crate::capture::bpf::{self, BpfOptions, BpfReport, ProgramState, SelfTest};
 use crate::capture::fanotify::{Limits, RootReport, Watch};
 use crate::capture::{CaptureError, RawSource};
+use crate::causes::causes;
 use crate::config::CaptureConfig;
 use crate::control::api::{BpfProgramView, SelfTestView, SourceState};
 
-use super::status::{self, Board};
+use super::status::Board;
 
 /// Loads BPF, tests it, and says what came of it; without BPF the tracker goes on with less certainty.
 pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSource>> {
@@ -26,7 +27,7 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
         }
         Err(error) => {
             warn!(error = &error as &dyn std::error::Error, "BPF is not to be had, going on without");
-            off(board, &status::chain(&error), remedy(&error));
+            off(board, &causes(&error), remedy(&error));
             None
         }
     }

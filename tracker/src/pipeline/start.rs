@@ -14,6 +14,7 @@ use crate::capture::CaptureError;
 use crate::capture::fanotify::FanotifySource;
 use crate::capture::nfnetlink::NftSource;
 use crate::capture::rtnetlink::RtSource;
+use crate::causes::causes;
 use crate::config::Config;
 use crate::control::api::{SetAsideView, SourceState};
 use crate::journal::open::{OpenOptions, Opened, open};
@@ -29,8 +30,8 @@ use super::capture_loop::{self, Batch, CommandQueue, Sources};
 use super::command::Command;
 use super::node::TrackerNode;
 use super::recorder::{BaselineError, Recorder, Surroundings};
+use super::sources;
 use super::status::Board;
-use super::{sources, status};
 
 /// Batches between the threads; what does not fit waits in the kernel's queues.
 const BATCHES: usize = 16;
@@ -110,7 +111,7 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
     let rules = owner_rules(config)?;
     let scope = here()?;
     let journal = open_journal(config, journal_dir, &board)?;
-    let journal_was_lost = journal.set_aside.is_some();
+    let journal_was_lost = journal.set_aside.is_some() || journal.lost_entries > 0;
     let reader = journal.store.reader();
 
     let commands = CommandQueue::new().map_err(|source| StartError::Capture { what: "the control socket", source })?;
@@ -185,6 +186,9 @@ fn open_journal(config: &Config, dir: &Path, board: &Board) -> Result<Opened, St
         warn!(path = %aside.path.display(), reason = %aside.reason, "the journal was unreadable and is set aside");
         board.set_aside(SetAsideView { path: aside.path.display().to_string(), reason: aside.reason.to_string() });
     }
+    if opened.lost_entries > 0 {
+        warn!(entries = opened.lost_entries, "the journal's last entries are missing");
+    }
     Ok(opened)
 }
 
@@ -208,7 +212,7 @@ fn attach(config: &Config, board: &Board) -> Result<Sources, StartError> {
         }
         Err(error) => {
             warn!(error = &error as &dyn std::error::Error, "directories and files are not watched");
-            board.source("fanotify", SourceState::Off, status::chain(&error), sources::remedy(&error));
+            board.source("fanotify", SourceState::Off, causes(&error), sources::remedy(&error));
         }
     }
     Ok(Sources { bpf, notifications })
@@ -230,7 +234,7 @@ fn spawn_capture(
     let run = move || {
         if let Err(error) = capture_loop::run(sources, &commands, &batches) {
             error!(error = &error as &dyn std::error::Error, "capturing ended");
-            board.capture_failed(status::chain(&error));
+            board.capture_failed(causes(&error));
         }
     };
     std::thread::Builder::new().name("capture".to_owned()).spawn(run).map_err(StartError::Thread)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::warn;
 
+use crate::causes::causes;
 use crate::control::api::{BpfProgramView, LossView, SelfTestView, SetAsideView, SourceState, SourceView};
 use crate::journal::JournalError;
 use crate::model::gap::Source;
@@ -133,7 +134,7 @@ impl Board {
 
     /// The journal failed.
     pub fn journal_failed(&self, operation: &str, error: &JournalError) {
-        let text = format!("cannot {operation}: {}", chain(error));
+        let text = format!("cannot {operation}: {}", causes(error));
         self.state().journal_failure = Some(text);
     }
 
@@ -181,15 +182,4 @@ impl Board {
             uptime: self.started.elapsed(),
         }
     }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }

@@ -62,9 +62,12 @@ impl World {
         self.objects.insert(subject, tracked);
     }
 
-    /// Notes that an object is gone.
-    pub fn remove(&mut self, subject: &Subject) -> Option<Tracked> {
-        self.objects.remove(subject)
+    /// Notes that an object is gone from under a subject. One that took the subject over meanwhile stays: a table made
+    /// anew gives out the same handles again, to other rules.
+    pub fn remove(&mut self, subject: &Subject, id: ObjectId) {
+        if self.objects.get(subject).is_some_and(|known| known.id == id) {
+            self.objects.remove(subject);
+        }
     }
 
     /// How many live.

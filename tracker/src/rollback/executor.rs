@@ -1,5 +1,6 @@
 //! The executor: does each step of a checked plan, decides nothing.
 
+use crate::causes::causes;
 use crate::host::{Host, HostError, NftBatch, NftDelete, Removal};
 use crate::model::nft::{NftItem, NftSnapshot};
 use crate::model::operation::{OperationState, StepOutcome};
@@ -65,7 +66,7 @@ pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnM
                 return Execution { outcomes: Vec::new(), state: ExecutionState::GenerationConflict };
             }
             Err(error) => {
-                let error = chain_of(&error);
+                let error = causes(&error);
                 let untried = "not tried: the nftables commit failed".to_owned();
                 outcomes.extend(nft.iter().map(|step| outcome(step, Some(error.clone()))));
                 outcomes.extend(others.iter().map(|step| outcome(step, Some(untried.clone()))));
@@ -75,7 +76,7 @@ pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnM
         progress(outcomes.len(), total);
     }
     for step in others {
-        let error = remove(host, step).err().map(|error| chain_of(&error));
+        let error = remove(host, step).err().map(|error| causes(&error));
         outcomes.push(outcome(step, error));
         progress(outcomes.len(), total);
     }
@@ -88,18 +89,6 @@ pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnM
 
 fn outcome(step: &Step, error: Option<String>) -> StepOutcome {
     StepOutcome { object: step.object(), step: format!("{} {}", step.action(), step.describe()), error }
-}
-
-/// The error and its sources in one line.
-fn chain_of(error: &HostError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
+use netdeed_tests::namespace::in_netns;
 use netdeed_tracker::capture::rtnetlink::{Listing, RtSource, dump, dump_of};
 use netdeed_tracker::capture::{Raw, RawSource};
 use netdeed_tracker::decode::rtnl::{decode, fill_names, may_drop_routes};
@@ -11,7 +12,7 @@ use netdeed_tracker::model::ids::{Ifindex, Ifname, NetlinkSeq, Portid};
 use netdeed_tracker::model::observation::Observation;
 use netdeed_tracker::model::subject::{Snapshot, Subject};
 
-use crate::netns::{ip, only, wait_for, within};
+use crate::listing::{ip, only, wait_for};
 
 const BUFFER: usize = 4 << 20;
 
@@ -159,7 +160,7 @@ fn make_ip_rules() {
 
 #[test]
 fn notifications_add_up_to_a_listing() {
-    within(|| {
+    in_netns(|| {
         let mut mirror = Mirror::open();
         make_links();
         mirror.assert_equals_listing();
@@ -195,7 +196,7 @@ fn notifications_add_up_to_a_listing() {
 
 #[test]
 fn a_bridge_port_that_leaves_is_no_deleted_link() {
-    within(|| {
+    in_netns(|| {
         ip("link add br0 type bridge");
         ip("link add nd0 type veth peer name nd1");
         ip("link set nd0 master br0 up");
@@ -211,7 +212,7 @@ fn a_bridge_port_that_leaves_is_no_deleted_link() {
 
 #[test]
 fn a_veth_peer_in_another_namespace_is_known_by_its_namespace() {
-    within(|| {
+    in_netns(|| {
         ip("link add nd0 type veth peer name nd1");
         let mut mirror = Mirror::open();
         let link = |name: &str| {
@@ -242,7 +243,7 @@ fn a_veth_peer_in_another_namespace_is_known_by_its_namespace() {
 
 #[test]
 fn the_kernel_says_who_asked_for_addresses_routes_and_ip_rules() {
-    within(|| {
+    in_netns(|| {
         let mut mirror = Mirror::open();
         ip("link add nd0 type veth peer name nd1");
         ip("link set nd0 up");
@@ -286,7 +287,7 @@ fn the_kernel_says_who_asked_for_addresses_routes_and_ip_rules() {
 
 #[test]
 fn names_are_filled_in_from_numbers() {
-    within(|| {
+    in_netns(|| {
         ip("link set lo up");
         ip("link add nd0 type veth peer name nd1");
         ip("addr add fd00:1::1/64 dev nd0 nodad");
@@ -310,7 +311,7 @@ fn names_are_filled_in_from_numbers() {
 
 #[test]
 fn an_overrun_is_a_loss_in_its_place() {
-    within(|| {
+    in_netns(|| {
         let mut source = RtSource::open(4096).unwrap();
         ip("link set lo up");
         for number in 0..200 {

@@ -1,5 +1,6 @@
 //! Deletes take the one object they are for, and its siblings stay as they were.
 
+use netdeed_tests::namespace::in_netns;
 use netdeed_tracker::capture::rtnetlink::{Listing, dump_of};
 use netdeed_tracker::decode::rtnl::selector_count;
 use netdeed_tracker::host::rtnetlink::{delete_address, delete_ip_rule, delete_link, delete_route};
@@ -10,7 +11,7 @@ use netdeed_tracker::model::subject::{Snapshot, Subject};
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
-use crate::netns::{ip, ip_output, only, state, wait_for, within, without};
+use crate::listing::{ip, ip_output, only, state, wait_for, without};
 
 fn link(name: &str) -> (Subject, LinkSnapshot) {
     let is_it =
@@ -79,7 +80,7 @@ fn delete_just_the_route(text: &str, index: usize, count: usize, line: &str) {
 
 #[test]
 fn an_ipv4_route_goes_without_its_siblings() {
-    within(|| {
+    in_netns(|| {
         two_links();
         ip("route add 10.9.0.0/16 via 10.1.0.5");
         ip("route add 10.9.0.0/16 via 10.1.0.5 metric 100");
@@ -115,7 +116,7 @@ fn an_ipv4_route_goes_without_its_siblings() {
 
 #[test]
 fn an_ipv6_route_goes_without_its_siblings() {
-    within(|| {
+    in_netns(|| {
         two_links();
         ip("-6 route add fd00:9::/64 via fd00:1::5");
         ip("-6 route append fd00:9::/64 via fd00:1::6");
@@ -145,7 +146,7 @@ fn an_ipv6_route_goes_without_its_siblings() {
 
 #[test]
 fn a_route_that_changed_is_drifted_and_one_hidden_behind_another_is_refused() {
-    within(|| {
+    in_netns(|| {
         two_links();
         ip("route add 10.9.0.0/16 via 10.1.0.5");
         let (subject, snapshot) = route("10.9.0.0/16 table main", 0, 1);
@@ -174,7 +175,7 @@ fn delete_just_the_rule(text: &str, priority: u32, line: &str) {
 
 #[test]
 fn an_ip_rule_goes_without_others_of_its_priority() {
-    within(|| {
+    in_netns(|| {
         ip("rule add from 10.0.0.5 lookup 2 priority 500");
         ip("rule add from 10.0.0.5 to 192.168.0.0/16 lookup 2 priority 500");
         ip("rule add from 10.0.0.5 fwmark 0x1/0xff lookup 2 priority 500");
@@ -198,7 +199,7 @@ fn an_ip_rule_goes_without_others_of_its_priority() {
 
 #[test]
 fn an_ip_rule_hidden_behind_a_narrower_one_is_refused() {
-    within(|| {
+    in_netns(|| {
         ip("rule add from 10.0.0.5 lookup 2 priority 500");
         let (subject, snapshot) = ip_rule("from 10.0.0.5/32 lookup 2", 500);
         ip("rule del priority 500");
@@ -243,7 +244,7 @@ fn ip_rule(text: &str, priority: u32) -> (IpRuleSubject, IpRuleSnapshot) {
 
 #[test]
 fn an_address_goes_without_its_neighbours() {
-    within(|| {
+    in_netns(|| {
         two_links();
         ip("addr add 10.1.0.2/24 dev nd0");
         ip("addr add 10.1.0.3/25 dev nd0");
@@ -273,7 +274,7 @@ fn an_address_goes_without_its_neighbours() {
 
 #[test]
 fn a_link_goes_by_number_if_it_is_still_the_same() {
-    within(|| {
+    in_netns(|| {
         two_links();
         ip("link add br0 type bridge");
         let (subject, recorded) = link("br0");

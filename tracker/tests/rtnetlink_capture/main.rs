@@ -3,4 +3,4 @@
 
 mod capture;
 mod delete;
-mod netns;
+mod listing;

@@ -10,7 +10,10 @@ use netdeed_tracker::model::path::{AbsPath, PathSnapshot};
 use netdeed_tracker::model::subject::{Snapshot, Subject};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::mount_namespace::abs;
+/// An absolute path.
+pub(crate) fn abs(path: impl AsRef<Path>) -> AbsPath {
+    AbsPath::new(path.as_ref()).expect("absolute")
+}
 
 pub(crate) fn root(path: impl AsRef<Path>) -> Root {
     Root { path: abs(path), depth: Depth::All }

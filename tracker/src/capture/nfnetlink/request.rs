@@ -1,7 +1,6 @@
 //! A socket for questions to nf_tables: one request, all of its answers.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use netlink_packet_core::{
@@ -44,9 +43,7 @@ impl Asker {
         let mut socket = Socket::new(NETLINK_NETFILTER).map_err(failed("open a socket"))?;
         socket.bind_auto().map_err(failed("bind"))?;
         socket.connect(&SocketAddr::new(0, 0)).map_err(failed("connect to the kernel"))?;
-        // SAFETY: the descriptor is the socket's, which outlives this borrow.
-        let fd = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
-        sockopt::set_socket_timeout(fd, Timeout::Recv, Some(PATIENCE))
+        sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))
             .map_err(|error| failed("set the receive timeout")(error.into()))?;
         Ok(Self { socket, buffer: Vec::with_capacity(READ_SIZE), seq: 0 })
     }

@@ -1,7 +1,7 @@
 //! The NFTABLES multicast group.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 use rustix::net::sockopt;
@@ -93,8 +93,7 @@ impl NftSource {
 
 impl RawSource for NftSource {
     fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the descriptor is the socket's and stays open as long as `self`, whose borrow the result carries.
-        unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }
+        self.socket.as_fd()
     }
 
     fn drain(&mut self, out: &mut Vec<Raw>, budget: usize) -> Result<bool, CaptureError> {
@@ -115,12 +114,10 @@ impl RawSource for NftSource {
 }
 
 fn force_receive_buffer(socket: &Socket, bytes: usize) -> Result<usize, CaptureError> {
-    // SAFETY: the descriptor is the socket's, which outlives this borrow.
-    let fd = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
-    sockopt::set_socket_recv_buffer_size_force(fd, bytes)
-        .or_else(|_| sockopt::set_socket_recv_buffer_size(fd, bytes))
+    sockopt::set_socket_recv_buffer_size_force(socket, bytes)
+        .or_else(|_| sockopt::set_socket_recv_buffer_size(socket, bytes))
         .map_err(|error| failed("set the receive buffer")(error.into()))?;
-    sockopt::socket_recv_buffer_size(fd).map_err(|error| failed("read the receive buffer's size")(error.into()))
+    sockopt::socket_recv_buffer_size(socket).map_err(|error| failed("read the receive buffer's size")(error.into()))
 }
 
 fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> CaptureError {

@@ -12,10 +12,10 @@ use std::io;
 use super::{Host, HostError, NftBatch, Removal};
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
-use crate::rollback::live::LiveState;
 
 pub use files::FakeFiles;
 pub use net::FakeNet;

@@ -14,6 +14,8 @@ use super::Recorder;
 /// Changes that may wait for a journal that fails. Beyond that they are given up, and what lives is compared once the
 /// journal works again: memory is bounded, and a gap says what is missing.
 const MAX_WAITING: usize = 65_536;
+/// Changes handed over in one piece: the store needs memory by the piece.
+const AT_ONCE: usize = 1024;
 /// How often a journal that failed is tried again without anybody waiting for it.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -52,10 +54,21 @@ impl Recorder {
     }
 
     fn append_waiting(&mut self) -> Result<(), JournalError> {
-        if !self.changes.is_empty() {
+        let mut waiting = std::mem::take(&mut self.changes);
+        let mut kept = 0;
+        let mut most = AT_ONCE;
+        while kept < waiting.len() {
+            let end = waiting.len().min(kept.saturating_add(most));
             // a copy stays here until the journal has them
-            self.journal.append(self.changes.clone())?;
-            self.changes.clear();
+            match self.journal.append(waiting[kept..end].to_vec()) {
+                Ok(_) => kept = end,
+                // names that change hands across the cut: all of it at once is the whole truth
+                Err(JournalError::Inconsistent { .. }) if end < waiting.len() => most = usize::MAX,
+                Err(error) => {
+                    self.changes = waiting.split_off(kept);
+                    return Err(error);
+                }
+            }
         }
         while let Some(gap) = self.gaps.first() {
             self.journal.append_gap(gap.clone())?;

@@ -36,6 +36,15 @@ impl HandleMarks {
         marks
     }
 
+    /// Forgets tables that a commit removes; one that it makes anew under the same name counts from the start.
+    fn forget_removed(&mut self, notifications: &[(Subject, Option<Snapshot>)]) {
+        for (subject, after) in notifications {
+            if let (Subject::Nft(NftSubject { table, item: NftItem::Table }), None) = (subject, after) {
+                self.0.remove(table);
+            }
+        }
+    }
+
     /// Takes note of what a notification tells.
     fn see(&mut self, subject: &Subject, after: Option<&Snapshot>) {
         let Subject::Nft(NftSubject { table, item }) = subject else { return };
@@ -100,6 +109,7 @@ impl Recorder {
         }
         if is_news {
             self.generation = generation;
+            self.handles.forget_removed(&notifications);
         }
         if is_news {
             self.forget_vanished(&notifications);

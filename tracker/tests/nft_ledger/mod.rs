@@ -1,8 +1,6 @@
-//! A network namespace of its own for one test, and what happens to nf_tables in it.
+//! What the nf_tables notifications of one test add up to.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 use netdeed_tracker::capture::nfnetlink::{NftDump, NftSource};
 use netdeed_tracker::capture::{Raw, RawSource};
@@ -11,45 +9,6 @@ use netdeed_tracker::model::digest::Digest;
 use netdeed_tracker::model::nft::{NftItem, NftSubject, TableRef};
 use netdeed_tracker::model::observation::Observation;
 use netdeed_tracker::model::subject::{Snapshot, Subject};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
-
-/// Runs a test in a thread with a fresh network namespace. Without root this fails, it does not skip.
-pub(crate) fn in_netns(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(|| {
-        // SAFETY: a network namespace shares no memory and no descriptors.
-        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("unshare the network namespace: these tests need root");
-        test();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// Runs a command with `input`, asserts success, gives its process id.
-pub(crate) fn run_with(input: &str, command: &[&str]) -> u32 {
-    let mut child = Command::new(command[0])
-        .args(&command[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot run `{}`: {error}", command[0]));
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("input is read");
-    let pid = child.id();
-    let output = child.wait_with_output().expect("child ends");
-    assert!(output.status.success(), "`{command:?}` failed: {}", String::from_utf8_lossy(&output.stderr));
-    pid
-}
-
-/// Runs a command line without quotes.
-pub(crate) fn run(command: &str) -> u32 {
-    run_with("", &command.split_whitespace().collect::<Vec<_>>())
-}
-
-/// Runs an nft script.
-pub(crate) fn nft(script: &str) -> u32 {
-    run_with(script, &["nft", "-f", "-"])
-}
 
 /// Everything waiting, decoded; panics on what is not understood and on losses.
 pub(crate) fn observe(source: &mut NftSource) -> Vec<Observation> {

@@ -1,38 +1,25 @@
-//! A thread in a new network namespace, with `ip` at hand.
+//! What `ip` lists, and what the library lists.
 
 use std::collections::BTreeMap;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use netdeed_tests::namespace::{output_of, run};
+use netdeed_tests::wait::until;
 use netdeed_tracker::model::subject::{Snapshot, Subject};
 
 /// How long to wait for the kernel's own workers.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Runs `test` on a thread in a new network namespace.
-pub(crate) fn within(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(|| {
-        // SAFETY: `CLONE_NEWNET` takes nothing from the thread that it shares with others, descriptors included
-        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
-            .expect("these tests need root: cannot unshare the network namespace");
-        test();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
 /// Runs `ip` with the words of `arguments`; it has to succeed.
+#[track_caller]
 pub(crate) fn ip(arguments: &str) {
-    let output = Command::new("ip").args(arguments.split_whitespace()).output().expect("`ip` is needed");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    run(&format!("ip {arguments}"));
 }
 
 /// What `ip` prints.
+#[track_caller]
 pub(crate) fn ip_output(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split_whitespace()).output().expect("`ip` is needed");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("`ip` prints text")
+    output_of(&format!("ip {arguments}"))
 }
 
 /// Routes of both families and all tables, ip rules and addresses, line by line.
@@ -63,14 +50,7 @@ pub(crate) fn without(
 
 /// Repeats `check` until it returns `true`; returns whether it did before the deadline.
 pub(crate) fn wait_for(mut check: impl FnMut() -> bool) -> bool {
-    let start = Instant::now();
-    while !check() {
-        if start.elapsed() > DEADLINE {
-            return false;
-        }
-        std::thread::yield_now();
-    }
-    true
+    until("it", DEADLINE, || check().then_some(())).is_ok()
 }
 
 /// The one live object that `matches`.

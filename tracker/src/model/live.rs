@@ -1,0 +1,24 @@
+//! The live state of a node: what the host reads and the planner may look at besides the journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ids::Generation;
+use super::path::{AbsPath, PathSnapshot};
+use super::subject::{Snapshot, Subject};
+
+/// What is there now, read through [`crate::host::Host::live`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LiveState {
+    /// Number of the nftables ruleset that `nft` shows.
+    pub generation: Generation,
+    /// The whole ruleset of the network namespace; the rules of a chain in their order.
+    pub nft: Vec<(Subject, Snapshot)>,
+    /// All links, addresses, routes and ip rules of the network namespace.
+    pub rt: Vec<(Subject, Snapshot)>,
+    /// The paths that were asked for; `None` for one that is gone.
+    pub paths: BTreeMap<AbsPath, Option<PathSnapshot>>,
+    /// The paths of what is in each directory of `paths`.
+    pub children: BTreeMap<AbsPath, BTreeSet<AbsPath>>,
+    /// Mount points.
+    pub mounts: BTreeSet<AbsPath>,
+}
