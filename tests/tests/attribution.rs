@@ -120,14 +120,14 @@ fn many_writers_at_once_are_told_apart() {
     node.sh("mkdir -p /var/lib/cni").expect("a directory");
     let files = Files::named(&node, "tracker");
     let tracker = Tracker::start(&node, &files, "").expect("a tracker");
-    all_at_once(&node, |tag, number| work(tag, number, 12));
+    all_at_once(&node, |tag, number| work(tag, number, 8));
     let (counts, wrong) = judge(&objects(&tracker, true));
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    for (class, count) in [("chain", 96), ("rule", 96), ("route", 48), ("address", 48), ("iprule", 48), ("dir", 48)] {
+    for (class, count) in [("chain", 64), ("rule", 64), ("route", 32), ("address", 32), ("iprule", 32), ("dir", 32)] {
         let right = counts.get(&format!("\"{class}\" exact right")).copied().unwrap_or_default();
         assert_eq!(right, count, "{class}: {counts:#?}");
     }
-    assert_eq!(counts.get("\"link\" correlated right"), Some(&48), "{counts:#?}");
+    assert_eq!(counts.get("\"link\" correlated right"), Some(&32), "{counts:#?}");
     assert!(!counts.keys().any(|key| key.ends_with("unknown")), "{counts:#?}");
     tracker.stop().expect("a clean stop");
 }
@@ -140,7 +140,7 @@ fn one_name_in_many_hands_is_never_given_to_the_wrong_one() {
     // an alias would do, but the hardware address is in the text: it says who really made the link
     all_at_once(&node, |_, number| {
         format!(
-            "i=0; while [ $i -lt 40 ]; do ip link add shared address 02:00:00:00:00:{number} type bridge; \
+            "i=0; while [ $i -lt 25 ]; do ip link add shared address 02:00:00:00:00:{number} type bridge; \
              ip link del shared; nft add table ip shared '{{ comment \"10.{number}.\"; }}'; nft delete table ip shared; \
              i=$((i+1)); done"
         )
@@ -172,7 +172,7 @@ fn lost_requests_leave_gaps_and_nobody_wrong() {
     node.sh("mkdir -p /var/lib/cni").expect("a directory");
     let files = Files::named(&node, "tracker");
     let tracker = Tracker::start(&node, &files, "[capture]\nring_bytes = 4096\n").expect("a tracker");
-    all_at_once(&node, |tag, number| work(tag, number, 12));
+    all_at_once(&node, |tag, number| work(tag, number, 8));
     let (_, wrong) = judge(&objects(&tracker, true));
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     let status = tracker.json(&["status"]).expect("a status");
