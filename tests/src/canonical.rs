@@ -1,5 +1,7 @@
 //! Canonical dumps: what a node looks like, without counters and handles, so that two can be compared byte by byte.
 
+mod neutral;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -46,6 +48,20 @@ impl Canonical {
         let listing = "find DIRS -printf '%M %u %g %s %p\\n' 2>/dev/null | sort -k5".replace("DIRS", &dirs.join(" "));
         dumps.insert("directories", node.sh(&format!("{listing} || true"))?);
         Ok(Self(dumps))
+    }
+
+    /// The same without what differs between two nodes on which the same happened: chosen names and numbers, and the
+    /// order of tables, chains and sets.
+    pub fn neutral(mut self) -> Self {
+        for (name, text) in &mut self.0 {
+            *text = match *name {
+                "iptables-save" | "ip6tables-save" => neutral::xtables(text),
+                "nft list ruleset" => neutral::nft(text),
+                "ip link" | "ip address" | "ip route" => neutral::links(text),
+                _ => continue,
+            };
+        }
+        self
     }
 
     /// What differs, as a unified diff without context; empty when nothing does.

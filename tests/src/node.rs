@@ -1,5 +1,6 @@
 //! A node: a network and a mount namespace with an empty `/var/lib`, `/run`, `/opt` and a private copy of `/etc`.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -30,6 +31,9 @@ exec sleep infinity
 pub struct Node {
     init: Child,
     namespaces: Namespaces,
+    /// Keeps the namespaces, and so their numbers, until the node's processes are found by them and ended: another
+    /// node's could get the numbers otherwise.
+    _pins: [File; 2],
     scratch: TempDir,
 }
 
@@ -62,7 +66,9 @@ impl Node {
             return Err(Failure::of_program("arranging the node", &output));
         }
         let namespaces = Namespaces::of(init.id()).ok_or_else(|| Failure("the node's init is gone".to_owned()))?;
-        Ok(Self { init, namespaces, scratch })
+        let pin = |name: &str| File::open(format!("/proc/{}/ns/{name}", init.id()));
+        let pins = [pin("net")?, pin("mnt")?];
+        Ok(Self { init, namespaces, _pins: pins, scratch })
     }
 
     /// A directory outside of the node's mounts, removed with the node.
@@ -112,6 +118,22 @@ impl Node {
     pub fn admin_sh(&self, script: &str) -> Result<String> {
         let mut command = self.admin("sh");
         command.args(["-ec", script]);
+        output_of(&mut command, script)
+    }
+
+    /// Runs a shell script in the node by a process with another program's name, as that program's children would be.
+    ///
+    /// # Errors
+    /// When it fails, with all it printed.
+    pub fn run_as(&self, program: &str, script: &str) -> Result<String> {
+        // a shell under another name
+        let path = self.scratch.path().join(program);
+        if !path.exists() {
+            std::fs::copy("/bin/dash", &path)?;
+        }
+        // a last command that the shell would become itself, and so lose its name, is none
+        let mut command = self.command(&path);
+        command.args(["-ec", &format!("{script}\n:")]);
         output_of(&mut command, script)
     }
 

@@ -132,6 +132,10 @@ fn rules_rewritten_by_somebody_else_keep_their_creator() {
     assert_eq!(rule["rewritten"]["owner"], "admin/root", "{rule:#}");
     let chain = who(&tracker, &["chain", "--table", "nat", "KUBE-SERVICES"]);
     assert_eq!(chain["owner"], "kubernetes/kube-proxy", "{chain:#}");
+    // the dump also made base chains that were not there before: no reason to doubt what was seen
+    let status = tracker.json(&["status"]).expect("a status");
+    assert_eq!(status["data"]["gaps"], 0, "{status:#}");
+    assert_eq!((&rule["certainty"], &chain["certainty"]), (&"exact".into(), &"exact".into()), "{rule:#} {chain:#}");
     tracker.stop().expect("a clean stop");
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn netdeed_fork(ctx: RawTracePointContext) -> u32 {
             (*record).child_tgid = tgid;
             (*record).reserved = 0;
         }
-        entry.submit(0);
+        entry.submit(send::QUIETLY);
     }
     0
 }
@@ -76,7 +76,7 @@ pub(crate) fn netdeed_exec(ctx: RawTracePointContext) -> u32 {
                 };
                 fill_exec(&raw mut (*record).head, sequence, filename, &image, &areas);
             }
-            entry.submit(0);
+            entry.submit(send::AWAKENING);
         }
     } else if let Some((mut entry, sequence)) = send::reserve::<ExecLong>(kind::EXEC) {
         let record = entry.as_mut_ptr();
@@ -91,7 +91,7 @@ pub(crate) fn netdeed_exec(ctx: RawTracePointContext) -> u32 {
             };
             fill_exec(&raw mut (*record).head, sequence, filename, &image, &areas);
         }
-        entry.submit(0);
+        entry.submit(send::AWAKENING);
     }
     0
 }
@@ -144,7 +144,7 @@ pub(crate) fn netdeed_exit(_ctx: RawTracePointContext) -> u32 {
         let record = entry.as_mut_ptr();
         // SAFETY: the record is reserved ring memory.
         unsafe { task::fill_header(&raw mut (*record).header, kind::EXIT, sequence) };
-        entry.submit(0);
+        entry.submit(send::QUIETLY);
     }
     0
 }

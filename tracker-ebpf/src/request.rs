@@ -194,7 +194,7 @@ fn open(fd: u64, call: Call) {
         (*record).reserved = 0;
         task::fill_ancestry(&raw mut (*record).ancestry);
     }
-    entry.submit(0);
+    entry.submit(send::QUIETLY);
     let open = Open { sock: socket.sock.0, portid: socket.portid, reserved: 0 };
     if OPEN.insert(task::current_ids(), open, 0).is_err() {
         send::lost(kind::REQUEST_CLOSED);
@@ -245,6 +245,6 @@ fn close(result: i64) {
             (*record).portid = portid;
             (*record).reserved = 0;
         }
-        entry.submit(0);
+        entry.submit(send::QUIETLY);
     }
 }

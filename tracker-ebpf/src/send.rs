@@ -10,6 +10,14 @@ use tracker_ebpf::abi::slot;
 #[map]
 static RECORDS: RingBuf = RingBuf::with_byte_size(1 << 24, 0);
 
+/// How a record is submitted that somebody will come for: the reader of the notification it explains, or the next turn
+/// of the capture loop. Waking the reader costs ten times what making the record does, and the recorded task pays.
+pub(crate) const QUIETLY: u64 = 1; // BPF_RB_NO_WAKEUP
+
+/// How a record is submitted that should be read while its process still lives, or that nothing else tells of. Forced,
+/// since the kernel does not wake a reader that has quiet records before it.
+pub(crate) const AWAKENING: u64 = 2; // BPF_RB_FORCE_WAKEUP
+
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(slot::COUNT, 0);
 

@@ -78,7 +78,7 @@ pub(crate) fn netdeed_setsockopt_done(ctx: TracePointContext) -> u32 {
             (*record).reserved = 0;
             (*record).table = replacing.table;
         }
-        entry.submit(0);
+        entry.submit(send::AWAKENING);
     }
     0
 }

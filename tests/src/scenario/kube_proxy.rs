@@ -113,6 +113,26 @@ pub fn sync(node: &Node, services: usize) -> Result<()> {
     sync_text(node, &ruleset(services))
 }
 
+/// Writes the ruleset for fewer services, and deletes the chains of those that are gone in the same transaction, as
+/// kube-proxy does.
+///
+/// # Errors
+/// When `iptables-restore` fails.
+pub fn shrink(node: &Node, from: usize, to: usize) -> Result<()> {
+    let mut gone = String::new();
+    let mut unneeded = String::new();
+    for service in to..from {
+        service_rules(service, &mut gone, &mut unneeded);
+    }
+    let names = gone.lines().filter_map(|line| line.strip_prefix(':')?.split(' ').next());
+    let deleted: String = names.map(|chain| format!("-X {chain}\n")).collect();
+    let text = ruleset(to);
+    // chains named in the head are emptied first; those to be deleted have to be too
+    let (filter, nat) = text.split_once(NAT_HEAD).unwrap_or((&text, ""));
+    let nat = nat.strip_suffix("COMMIT\n").unwrap_or(nat);
+    sync_text(node, &format!("{filter}{NAT_HEAD}{gone}{nat}{deleted}COMMIT\n"))
+}
+
 /// Puts a ruleset text in, by a process whose program is called `kube-proxy`.
 ///
 /// # Errors

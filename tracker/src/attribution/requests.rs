@@ -7,12 +7,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::model::ids::{Ifindex, NetlinkSeq, NetnsId, Portid, Tid};
 use crate::model::observation::{LinkMention, Request, RequestMessage};
 use crate::model::owner::Evidence;
-use crate::model::process::Actor;
+use crate::model::process::{Actor, ProcessKey};
 use crate::model::time::BootTime;
 
 const NETLINK_ROUTE: u32 = 0;
@@ -20,10 +19,13 @@ const NETLINK_NETFILTER: u32 = 12;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_SETLINK: u16 = 19;
+const NLM_F_CREATE: u16 = 0x400;
+/// `NFNL_MSG_BATCH_BEGIN`: only batches commit anything.
+const BATCH_BEGIN: u16 = 16;
 
-/// How long a closed request can still explain a notification that is read late, and how many are kept.
-const KEEP_CLOSED: Duration = Duration::from_secs(30);
-const MAX_CLOSED: usize = 4096;
+/// Closed requests that are kept beside the ones a notification can still be about; more are as if their records were
+/// lost.
+const MAX_CLOSED: usize = 8192;
 /// A thread that dies inside a system call never closes its request; the table stays bounded all the same.
 const MAX_OPEN: usize = 4096;
 
@@ -50,6 +52,9 @@ pub enum Match {
     },
     /// Requests of several processes fit.
     Ambiguous(u32),
+    /// Records of requests were lost about then, and the one behind this may be among them: what else fits by content
+    /// proves nothing.
+    Lost,
     /// None fits.
     None,
 }
@@ -98,6 +103,8 @@ struct Known {
 pub struct RequestTable {
     open: HashMap<Tid, Known>,
     closed: VecDeque<Known>,
+    /// Requests under way up to this moment may be missing.
+    lost_until: Option<BootTime>,
 }
 
 impl RequestTable {
@@ -134,6 +141,33 @@ impl RequestTable {
             && let Some(oldest) = self.open.values().min_by_key(|known| known.opened).map(|known| known.tid)
         {
             self.open.remove(&oldest);
+            self.lost_until = self.lost_until.max(Some(time));
+        }
+    }
+
+    /// Notes that records of requests were lost: some that ended by `time` are not here, some that are here ended
+    /// without a word.
+    pub fn lost(&mut self, time: BootTime) {
+        self.lost_until = self.lost_until.max(Some(time));
+        for (_, mut known) in std::mem::take(&mut self.open) {
+            known.closed = Some(time);
+            self.retire(known);
+        }
+    }
+
+    /// Notes that a process is gone, whatever it had under way.
+    pub fn exited(&mut self, process: ProcessKey, time: BootTime) {
+        let gone: Vec<Tid> = self.open.values().filter(|known| known.process() == process).map(|k| k.tid).collect();
+        for mut known in gone.into_iter().filter_map(|tid| self.open.remove(&tid)).collect::<Vec<_>>() {
+            known.closed = Some(time);
+            self.retire(known);
+        }
+    }
+
+    /// Forgets what ended before `window`: windows only move on, so no notification can be about it any more.
+    pub fn forget_before(&mut self, window: Window) {
+        while self.closed.front().is_some_and(|oldest| !oldest.is_within(window)) {
+            self.closed.pop_front();
         }
     }
 
@@ -149,13 +183,15 @@ impl RequestTable {
     }
 
     fn retire(&mut self, known: Known) {
-        let horizon = known.closed.unwrap_or(known.opened).minus(KEEP_CLOSED);
         self.closed.push_back(known);
-        while self.closed.len() > MAX_CLOSED
-            || self.closed.front().is_some_and(|oldest| oldest.closed.is_some_and(|closed| closed < horizon))
-        {
-            self.closed.pop_front();
+        while self.closed.len() > MAX_CLOSED {
+            let ended = self.closed.pop_front().and_then(|oldest| oldest.closed);
+            self.lost_until = self.lost_until.max(ended);
         }
+    }
+
+    fn is_blind(&self, window: Window) -> bool {
+        self.lost_until.is_some_and(|lost| window.after <= lost)
     }
 
     /// Newest first: requests under way, then those that ended.
@@ -165,16 +201,13 @@ impl RequestTable {
 
     /// The request of the thread that an nf_tables commit of `netns` names.
     pub fn committed_by(&self, tid: Tid, generation: u32, netns: NetnsId, window: Window) -> Match {
-        let fits = |known: &&Known| {
-            known.tid == tid && known.protocol == NETLINK_NETFILTER && known.netns == netns && known.is_within(window)
-        };
-        match self.newest_first().find(fits) {
-            Some(known) => Match::One {
-                actor: Arc::clone(&known.actor),
-                evidence: Evidence::CommitAndRequest { generation, tid: tid.0 },
-                is_exact: true,
-            },
-            None => Match::None,
+        let fits =
+            |known: &&Known| known.tid == tid && known.netns == netns && known.is_batch() && known.is_within(window);
+        let fitting: Vec<&Known> = self.newest_first().filter(fits).collect();
+        // a thread that executed another program in between: either may have committed
+        match one_process(&fitting, Evidence::CommitAndRequest { generation, tid: tid.0 }) {
+            Match::One { actor, evidence, .. } => Match::One { actor, evidence, is_exact: true },
+            found => found,
         }
     }
 
@@ -197,11 +230,14 @@ impl RequestTable {
         let cut = |known: &&Known| known.portid == portid && known.is_truncated;
         let candidates: Vec<&Known> =
             self.newest_first().filter(in_reach).filter(|known| unbound(known) || cut(known)).collect();
-        one_process(&candidates, evidence)
+        if self.is_blind(window) { Match::Lost } else { one_process(&candidates, evidence) }
     }
 
     /// The request that names a link, for what happened to it.
     pub fn naming(&mut self, link: LinkNames<'_>, act: LinkAct, netns: NetnsId, window: Window) -> Match {
+        if self.is_blind(window) {
+            return Match::Lost;
+        }
         for strength in [Strength::Name, Strength::Pattern, Strength::Move] {
             let mut candidates = Vec::new();
             for known in self.newest_first().filter(|known| known.protocol == NETLINK_ROUTE && known.is_within(window))
@@ -229,12 +265,12 @@ impl RequestTable {
     }
 
     /// A request makes a link of one name once: the next link of that name has another maker.
-    fn explain(&mut self, process: crate::model::process::ProcessKey, name: &str) {
+    fn explain(&mut self, process: ProcessKey, name: &str) {
         let oldest = self
             .closed
             .iter_mut()
             .chain(self.open.values_mut())
-            .filter(|known| known.actor.image.id.process == process && known.names(name))
+            .filter(|known| known.process() == process && known.names(name))
             .find(|known| !known.explained.iter().any(|explained| explained == name));
         if let Some(known) = oldest {
             known.explained.push(name.to_owned());
@@ -254,6 +290,16 @@ enum Strength {
 }
 
 impl Known {
+    fn process(&self) -> ProcessKey {
+        self.actor.image.id.process
+    }
+
+    /// Whether it can commit to nf_tables, as far as was captured.
+    fn is_batch(&self) -> bool {
+        let has_begin = || self.messages.iter().any(|message| message.kind == BATCH_BEGIN);
+        self.protocol == NETLINK_NETFILTER && (self.messages.is_empty() || has_begin())
+    }
+
     fn is_within(&self, window: Window) -> bool {
         self.opened <= window.before && self.closed.is_none_or(|closed| closed >= window.after)
     }
@@ -270,49 +316,65 @@ impl Known {
 
     fn mentions(&self, link: LinkNames<'_>, act: LinkAct, strength: Strength, netns: NetnsId) -> Option<String> {
         let is_here = self.netns == netns;
-        self.messages.iter().find_map(|message| {
-            let fits_act = match act {
-                LinkAct::Appeared => matches!(message.kind, RTM_NEWLINK | RTM_SETLINK),
-                LinkAct::Changed => matches!(message.kind, RTM_NEWLINK | RTM_SETLINK),
-                LinkAct::Disappeared => matches!(message.kind, RTM_DELLINK | RTM_NEWLINK | RTM_SETLINK),
-            };
-            if !fits_act {
-                return None;
+        self.messages
+            .iter()
+            .filter(|message| message.can(act, is_here) && message.is_of_kind(link.kind))
+            .find_map(|message| message.matches(link, act, strength, is_here))
+    }
+}
+
+impl RequestMessage {
+    /// Whether a request like this can do that to a link here.
+    fn can(&self, act: LinkAct, is_here: bool) -> bool {
+        let is_set = matches!(self.kind, RTM_NEWLINK | RTM_SETLINK);
+        let moves = is_set && self.link.moves_netns;
+        match act {
+            LinkAct::Appeared if is_here => is_set && self.flags & NLM_F_CREATE != 0,
+            LinkAct::Appeared => moves,
+            LinkAct::Changed => is_set,
+            LinkAct::Disappeared => self.kind == RTM_DELLINK || moves,
+        }
+    }
+
+    fn is_of_kind(&self, kind: Option<&str>) -> bool {
+        match (self.link.kind.as_deref(), kind) {
+            (Some(asked), Some(kind)) => asked == kind,
+            _ => true,
+        }
+    }
+
+    fn matches(&self, link: LinkNames<'_>, act: LinkAct, strength: Strength, is_here: bool) -> Option<String> {
+        let LinkMention { ifindex, ifname, peer_ifname, kind, moves_netns } = &self.link;
+        match strength {
+            Strength::Name => {
+                let named = |mention: &Option<String>| {
+                    mention.as_deref().is_some_and(|name| name == link.name || Some(name) == link.old_name)
+                };
+                // an ifindex means something only in the socket's own network namespace
+                if act != LinkAct::Appeared && is_here && *ifindex == Some(link.ifindex) {
+                    Some(format!("ifindex {}", link.ifindex))
+                } else if named(ifname) && (is_here || *moves_netns) {
+                    Some(format!("ifname {}", link.name))
+                } else if named(peer_ifname) && (is_here || *moves_netns) {
+                    Some(format!("peer {}", link.name))
+                } else {
+                    None
+                }
             }
-            let LinkMention { ifindex, ifname, peer_ifname, kind, moves_netns } = &message.link;
-            match strength {
-                Strength::Name => {
-                    let named = |mention: &Option<String>| {
-                        mention.as_deref().is_some_and(|name| name == link.name || Some(name) == link.old_name)
-                    };
-                    // an ifindex means something only in the socket's own network namespace
-                    if act != LinkAct::Appeared && is_here && *ifindex == Some(link.ifindex) {
-                        Some(format!("ifindex {}", link.ifindex))
-                    } else if named(ifname) && (is_here || *moves_netns) {
-                        Some(format!("ifname {}", link.name))
-                    } else if named(peer_ifname) && (is_here || *moves_netns) {
-                        Some(format!("peer {}", link.name))
-                    } else {
-                        None
-                    }
-                }
-                Strength::Pattern if act == LinkAct::Appeared => {
-                    let kind = kind.as_deref().filter(|kind| Some(*kind) == link.kind)?;
-                    // the kernel names a link without a name by its kind
-                    let by_kind = format!("{kind}%d");
-                    let fits_name = [ifname, peer_ifname]
-                        .into_iter()
-                        .any(|mention| fits_pattern(mention.as_deref().unwrap_or(&by_kind), link.name));
-                    (fits_name && (is_here || *moves_netns)).then(|| format!("kind {kind}"))
-                }
-                Strength::Move if act != LinkAct::Changed => {
-                    let direction_fits = if act == LinkAct::Appeared { !is_here } else { is_here };
-                    (*moves_netns && direction_fits && ifname.is_none())
-                        .then(|| "a move between network namespaces".to_owned())
-                }
-                Strength::Pattern | Strength::Move => None,
+            Strength::Pattern if act == LinkAct::Appeared => {
+                let kind = kind.as_deref().filter(|kind| Some(*kind) == link.kind)?;
+                // the kernel names a link without a name by its kind, and so the other end of a pair
+                let by_kind = format!("{kind}%d");
+                let has_peer = matches!(kind, "veth" | "vxcan" | "netkit");
+                let fits = |mention: &Option<String>| fits_pattern(mention.as_deref().unwrap_or(&by_kind), link.name);
+                (fits(ifname) || (has_peer && fits(peer_ifname))).then(|| format!("kind {kind}"))
             }
-        })
+            // whoever names the link it moves by number here names this one or another
+            Strength::Move if act == LinkAct::Appeared => {
+                (!is_here && ifname.is_none()).then(|| "a move between network namespaces".to_owned())
+            }
+            Strength::Pattern | Strength::Move => None,
+        }
     }
 }
 

@@ -25,6 +25,11 @@ impl Judge {
         Self { rules, users, known: HashMap::new() }
     }
 
+    /// Forgets what is remembered of actors, for when their numbers are given out anew.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
     /// The verdict on a deed of a known actor. `is_exact`: the kernel said who; otherwise content did.
     pub fn seen(&mut self, id: ActorId, actor: &Actor, is_exact: bool, evidence: Evidence) -> Attribution {
         if self.known.len() >= REMEMBERED {

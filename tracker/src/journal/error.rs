@@ -92,6 +92,12 @@ pub enum JournalError {
         /// How many appended entries are gone.
         entries: u64,
     },
+    /// Changes were observed that are not in it: they could not be written so far.
+    #[error("journal is behind by {changes} changes that could not be written")]
+    Behind {
+        /// How many.
+        changes: u64,
+    },
     /// An entry is of a version this program does not know.
     #[error("journal entry is of version {found}, this program reads up to {known}")]
     Version {

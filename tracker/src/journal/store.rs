@@ -104,6 +104,14 @@ impl Store {
         Arc::clone(&self.shared) as Arc<dyn Read>
     }
 
+    /// Checks every entry kept, see [`verify`].
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] naming the first row that does not fit.
+    pub fn verify(&self) -> Result<ChainReport, JournalError> {
+        chain::verify(&*self.shared.backend)
+    }
+
     /// Keeps a lock file until the last reader is gone too.
     pub(super) fn hold(&self, lock: LockFile) {
         // the first one given stays

@@ -86,6 +86,18 @@ impl Entry {
         then.map_or(&self.node, |(_, node)| node)
     }
 
+    /// The images in force at any time of a window, the last one last. The copy of its parent that a process is until it
+    /// executes something does not count beside what it executed: programs act after that.
+    pub(super) fn between(&self, after: BootTime, before: BootTime) -> Vec<Arc<Node>> {
+        let last = self.at(before);
+        let mut ends = self.past.iter().skip(1).map(|(since, _)| *since).chain([self.since]);
+        let earlier = self.past.iter().filter(|(_, node)| {
+            let is_over = ends.next().is_some_and(|end| end <= after);
+            !is_over && node.image.id.exec > 0 && node.image.id.exec < last.image.id.exec
+        });
+        earlier.map(|(_, node)| Arc::clone(node)).chain([Arc::clone(last)]).collect()
+    }
+
     /// What is known now of the image with this number.
     pub(super) fn image(&self, exec: u32) -> Option<&Arc<Node>> {
         let past = self.past.iter().map(|(_, node)| node);
@@ -185,6 +197,11 @@ mod tests {
             image.id.exec = exec;
             entry.exec(BootTime(u64::from(exec) * 10), Node::new(image, None));
         }
+        let execs = |after, before| -> Vec<u32> {
+            let images = entry.between(BootTime(after), BootTime(before));
+            images.iter().map(|node| node.image.id.exec).collect()
+        };
+        assert_eq!((execs(45, 100), execs(45, 45), execs(60, 100)), (vec![4, 5, 6], vec![4], vec![6]));
         let exec_at = |time| entry.at(BootTime(time)).image.id.exec;
         assert_eq!((exec_at(100), exec_at(60), exec_at(59), exec_at(20)), (6, 6, 5, 2));
         assert_eq!(exec_at(7), 2, "older ones are forgotten");

@@ -39,6 +39,8 @@ impl Default for Limits {
 pub enum Candidates {
     /// This one.
     One(Box<Actor>),
+    /// One process that executed several programs in the window; in their order.
+    Images(Vec<Actor>),
     /// So many: nobody can tell which.
     Many(u32),
     /// None that is known.
@@ -152,7 +154,7 @@ impl ProcessTable {
     pub fn process_at(&mut self, tgid: Tgid, after: BootTime, before: BootTime) -> Candidates {
         self.learn_present(tgid);
         let keys = self.lives(tgid, after, before);
-        self.candidates(&keys, before)
+        self.candidates(&keys, after, before)
     }
 
     /// Whose thread had this number between two times: known from records of that window or from /proc, never guessed.
@@ -167,7 +169,7 @@ impl ProcessTable {
             keys.push(key);
         }
         if !keys.is_empty() {
-            return self.candidates(&keys, before);
+            return self.candidates(&keys, after, before);
         }
         match self.procfs.process_of(tid).filter(|(_, start)| *start <= before) {
             Some((tgid, _)) => self.process_at(tgid, after, before),
@@ -180,13 +182,21 @@ impl ProcessTable {
         all.filter(|(_, entry)| entry.overlaps(after, before)).map(|(key, _)| *key).collect()
     }
 
-    fn candidates(&mut self, keys: &[ProcessKey], time: BootTime) -> Candidates {
-        let node = match keys {
+    fn candidates(&mut self, keys: &[ProcessKey], after: BootTime, before: BootTime) -> Candidates {
+        let nodes = match keys {
             [] => return Candidates::None,
-            [key] => self.processes.get(key).map(|entry| Arc::clone(entry.at(time))),
+            [key] => self.processes.get(key).map(|entry| entry.between(after, before)).unwrap_or_default(),
             several => return Candidates::Many(u32::try_from(several.len()).unwrap_or(u32::MAX)),
         };
-        node.map_or(Candidates::None, |node| Candidates::One(Box::new(self.actor(&node))))
+        let mut actors: Vec<Actor> = nodes.iter().map(|node| self.actor(node)).collect();
+        match (actors.pop(), actors.is_empty()) {
+            (None, _) => Candidates::None,
+            (Some(only), true) => Candidates::One(Box::new(only)),
+            (Some(last), false) => {
+                actors.push(last);
+                Candidates::Images(actors)
+            }
+        }
     }
 
     /// The actor an image is, with what is known by now of its ancestors.

@@ -69,6 +69,8 @@ pub enum GapReason {
         /// The one that followed.
         to: u32,
     },
+    /// The journal could not be read and was set aside.
+    JournalLost,
     /// A message was not understood, and may have told of a change.
     Undecoded {
         /// Which stream.
@@ -79,8 +81,11 @@ pub enum GapReason {
         /// Which stream.
         source: Source,
     },
-    /// The journal could not be read and was set aside.
-    JournalLost,
+    /// The journal could not be written, and what waited for it was given up.
+    JournalFailed {
+        /// How many changes.
+        lost: u64,
+    },
 }
 
 impl fmt::Display for GapReason {
@@ -93,6 +98,7 @@ impl fmt::Display for GapReason {
             Self::Undecoded { source } => write!(f, "a {source} message was not understood"),
             Self::Partial { source } => write!(f, "a {source} message left out what changed"),
             Self::JournalLost => f.write_str("journal was unreadable and set aside"),
+            Self::JournalFailed { lost } => write!(f, "journal could not be written, {lost} changes given up"),
         }
     }
 }

@@ -203,15 +203,17 @@ pub enum Evidence {
         /// How many.
         candidates: u32,
     },
-    /// Nobody was seen asking for it.
-    NoRequest,
-    /// It was moved out of the watched directories.
-    MovedAway,
     /// No owner rule matched the lineage.
     NoOwnerRule {
         /// The lineage, for people.
         lineage: String,
     },
+    /// Nobody was seen asking for it.
+    NoRequest,
+    /// It was moved out of the watched directories.
+    MovedAway,
+    /// Records of requests were lost about then.
+    RequestLost,
 }
 
 impl fmt::Display for Evidence {
@@ -236,6 +238,7 @@ impl fmt::Display for Evidence {
             Self::Ambiguous { candidates } => write!(f, "{candidates} processes fit equally well"),
             Self::NoRequest => f.write_str("nobody was seen asking for it"),
             Self::MovedAway => f.write_str("was moved out of the watched directories"),
+            Self::RequestLost => f.write_str("records of requests were lost about then"),
             Self::NoOwnerRule { lineage } => write!(f, "no owner rule matches {lineage}"),
         }
     }
@@ -266,6 +269,13 @@ impl Attribution {
     pub fn with(mut self, evidence: Evidence) -> Self {
         self.evidence.push(evidence);
         self
+    }
+
+    /// The verdict on what followed from this deed by itself: the kernel did not say so, time did.
+    #[must_use]
+    pub fn of_consequence(mut self, sign: &str) -> Self {
+        self.certainty = self.certainty.min(Certainty::Correlated);
+        self.with(Evidence::KernelMade { sign: sign.to_owned() })
     }
 
     /// Whom it belongs to.

@@ -20,8 +20,8 @@ use super::command::Command;
 
 /// Records read from one queue before the others get their turn.
 const BUDGET: usize = 8192;
-/// How often the loop turns when nothing happens, so that losses and heartbeats are noticed.
-const IDLE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// How often the loop turns when nothing wakes it: most BPF records do not, and the ring holds at least this long.
+const IDLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// What one turn of the loop found.
 #[derive(Debug)]
@@ -108,6 +108,9 @@ pub fn run(mut sources: Sources, commands: &CommandQueue, batches: &SyncSender<B
         let window = Window { after: emptied, before };
         if !more {
             emptied = started;
+        }
+        if records.is_empty() && commands.is_empty() {
+            continue;
         }
         let is_gone = batches.send(Batch { records, window, commands }).is_err();
         if is_last || is_gone {

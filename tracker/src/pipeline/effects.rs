@@ -1,6 +1,6 @@
 //! Effects: what a set of notifications means for the known objects. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::model::change::ChangeKind;
 use crate::model::digest::Digest;
@@ -115,49 +115,43 @@ impl Transaction<'_> {
     }
 
     fn finish(self) -> Vec<Effect> {
-        let Self { world, mut removed, added, at: _ } = self;
+        let Self { world, removed, added, at: _ } = self;
         let mut by_content = removed_rules_by_content(world, &removed);
         let mut going_on = Vec::new();
         let mut created = Vec::new();
         for (subject, after) in added.into_iter().flatten() {
             let digest = after.digest();
-            if removed.contains(&subject) {
-                let known = world.get(&subject).map(|known| (known.id, known.digest == digest));
-                match (known, keeps_identity(&subject)) {
-                    (Some((id, true)), _) => {
-                        removed.remove(&subject);
-                        going_on.push(Effect::rewritten(id, subject.clone(), subject, after));
-                    }
-                    (Some((id, false)), true) => {
-                        removed.remove(&subject);
-                        going_on.push(Effect::changed(id, subject, after));
-                    }
-                    _ => created.push(Effect::created(subject, after)),
-                }
-                continue;
-            }
-            if let Some(known) = world.get(&subject) {
-                if known.digest != digest {
-                    going_on.push(Effect::changed(known.id, subject, after));
-                }
-                continue;
-            }
+            // by content alone: a table made anew gives out the handles of the old one again, to other rules
             let same = content_key(&subject, digest)
                 .filter(|_| !uses_anonymous_set(&after))
                 .and_then(|key| by_content.get_mut(&key)?.pop_front());
-            match same.and_then(|old| world.get(&old).map(|known| (old, known.id))) {
-                Some((old, id)) => {
-                    removed.remove(&old);
-                    going_on.push(Effect::rewritten(id, old, subject, after));
+            if let Some((old, id)) = same.and_then(|old| world.get(&old).map(|known| (old, known.id))) {
+                going_on.push(Effect::rewritten(id, old, subject, after));
+                continue;
+            }
+            let was_removed = removed.contains(&subject);
+            match world.get(&subject).map(|known| (known.id, known.digest == digest)) {
+                Some((id, true)) if was_removed && !is_rule(&subject) => {
+                    going_on.push(Effect::rewritten(id, subject.clone(), subject, after));
                 }
-                None => created.push(Effect::created(subject, after)),
+                Some((id, false)) if !was_removed || keeps_identity(&subject) => {
+                    going_on.push(Effect::changed(id, subject, after));
+                }
+                Some((_, true)) if !was_removed => {}
+                _ => created.push(Effect::created(subject, after)),
             }
         }
-        let gone = removed
-            .into_iter()
-            .filter_map(|subject| world.get(&subject).map(|known| Effect::removed(known.id, subject.clone())));
+        let go_on: HashSet<ObjectId> = going_on.iter().filter_map(|effect| effect.object).collect();
+        let gone = removed.into_iter().filter_map(|subject| {
+            let known = world.get(&subject).filter(|known| !go_on.contains(&known.id))?;
+            Some(Effect::removed(known.id, subject))
+        });
         gone.chain(going_on).chain(created).collect()
     }
+}
+
+fn is_rule(subject: &Subject) -> bool {
+    matches!(subject, Subject::Nft(NftSubject { item: NftItem::Rule { .. }, .. }))
 }
 
 /// A table or chain of the same name in the same transaction is the same shared container, whatever changed about it.

@@ -1,9 +1,11 @@
 //! The recorder: the one writer. Takes batches of records and turns them into journal entries.
 
+mod keep;
 mod nft;
 mod operations;
 mod paths;
 mod resync;
+mod routes;
 mod rtnl;
 
 use std::collections::HashMap;
@@ -11,17 +13,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use tracing::error;
-
 use crate::attribution::requests::{Match, RequestTable, Window};
 use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
 use crate::capture::roots::Root;
 use crate::decode;
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
-use crate::model::gap::{GapReason, Source};
+use crate::model::gap::{Gap, GapReason, Source};
 use crate::model::ids::{ActorId, Generation, ObjectId, Tgid};
 use crate::model::object::{Deed, Scope};
 use crate::model::observation::Observation;
@@ -39,6 +39,7 @@ use super::effects::Effect;
 use super::status::Board;
 use super::world::{Tracked, World};
 use nft::{HandleMarks, OpenCommit};
+use routes::RouteCauses;
 
 /// Longest time an entry stays without being made durable.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
@@ -73,12 +74,18 @@ pub struct Recorder {
     generation: Generation,
     /// Changes not yet handed to the journal.
     changes: Vec<Change>,
+    /// Gaps not yet handed to the journal.
+    gaps: Vec<Gap>,
+    /// Changes that the journal will never have, when there are any: what lives must be compared.
+    given_up: Option<u64>,
+    /// When the journal last failed, while it does.
+    failed_at: Option<Instant>,
     /// Paths moved away in this batch, by inode: the second half of a move finds its object here.
     moved: HashMap<Inode, (Subject, ObjectId)>,
     /// Streams whose content must be read anew.
     lost: Vec<(Source, GapReason)>,
-    /// An IPv4 route may be gone without a notification, and who caused it.
-    check_routes: Option<Attribution>,
+    /// What may have taken routes along without a notification.
+    check_routes: RouteCauses,
     operation: Option<Operation>,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
@@ -109,9 +116,12 @@ impl Recorder {
             handles: HandleMarks::default(),
             generation: Generation(0),
             changes: Vec::new(),
+            gaps: Vec::new(),
+            given_up: None,
+            failed_at: None,
             moved: HashMap::new(),
             lost: Vec::new(),
-            check_routes: None,
+            check_routes: RouteCauses::default(),
             operation: None,
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
@@ -142,18 +152,14 @@ impl Recorder {
     fn take(&mut self, batch: Batch) -> bool {
         let Batch { records, window, commands } = batch;
         let is_idle = records.is_empty();
+        self.requests.forget_before(window);
         for record in records {
             self.record(record, window);
         }
         self.end_moves();
-        if let Some(attribution) = self.check_routes.take() {
-            self.verify_routes(attribution);
-        }
+        self.verify_routes();
         self.resync_lost();
         self.commit();
-        if self.lost.is_empty() {
-            self.recorded_until = WallTime::now();
-        }
         self.tick(is_idle);
         let mut is_stopped = false;
         for command in commands {
@@ -164,9 +170,7 @@ impl Recorder {
 
     /// Nothing came: what could not be done before may be done now.
     fn idle(&mut self) {
-        if let Some(attribution) = self.check_routes.take() {
-            self.verify_routes(attribution);
-        }
+        self.verify_routes();
         self.resync_lost();
         self.commit();
         self.tick(true);
@@ -186,7 +190,7 @@ impl Recorder {
             Raw::Rtnetlink(datagram) => {
                 if decode::rtnl::decode(&datagram, &mut observations) > 0 {
                     self.board.undecoded("rtnetlink message", "not understood");
-                    self.lost.push((Source::Rtnetlink, GapReason::Undecoded { source: Source::Rtnetlink }));
+                    self.lose(Source::Rtnetlink, GapReason::Undecoded { source: Source::Rtnetlink });
                 }
             }
             Raw::Path(path) => observations.push(Observation::Path(path)),
@@ -200,7 +204,8 @@ impl Recorder {
     fn observe(&mut self, observation: Observation, window: Window) {
         self.lineage.observe(&observation);
         match observation {
-            Observation::Fork { .. } | Observation::Exec { .. } | Observation::Exit { .. } => {}
+            Observation::Fork { .. } | Observation::Exec { .. } => {}
+            Observation::Exit { time, process } => self.requests.exited(process, time),
             Observation::RequestOpened(request) => {
                 if RequestTable::is_change(&request) {
                     let actor = Arc::new(self.lineage.actor_of(&request.task));
@@ -222,7 +227,10 @@ impl Recorder {
             Observation::Path(path) => self.path(&path),
             Observation::Loss { source, lost } => {
                 self.board.lost(source, lost);
-                self.lost.push((source, gap_reason(source, lost)));
+                if source == Source::Requests {
+                    self.requests.lost(window.before);
+                }
+                self.lose(source, gap_reason(source, lost));
             }
         }
     }
@@ -242,6 +250,7 @@ impl Recorder {
         match found {
             Match::One { actor, evidence, is_exact } => self.judge_actor(&actor, is_exact, evidence),
             Match::Ambiguous(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }),
+            Match::Lost => Attribution::unknown(Evidence::RequestLost),
             Match::None => none(),
         }
     }
@@ -256,15 +265,31 @@ impl Recorder {
         }
     }
 
+    /// The verdict on one process that executed several programs meanwhile, the last one last: whose it is when all of
+    /// them are the same owner's.
+    fn judge_images(&mut self, actors: &[Actor], is_exact: bool, evidence: Evidence) -> Attribution {
+        let mut verdicts = actors.iter().map(|actor| self.judge_actor(actor, is_exact, evidence.clone()));
+        let verdicts: Vec<Attribution> = verdicts.by_ref().collect();
+        let candidates = u32::try_from(verdicts.len()).unwrap_or(u32::MAX);
+        let is_one = verdicts.windows(2).all(|pair| pair[0].owner() == pair[1].owner());
+        match verdicts.into_iter().next_back() {
+            Some(last) if is_one => last,
+            _ => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
+        }
+    }
+
     /// Turns an effect into a change for the journal and brings the world up to date.
     fn apply(&mut self, effect: Effect, attribution: &Attribution, generation: Option<Generation>) {
+        if self.given_up.is_some() {
+            return; // it will be found when what lives is compared
+        }
         let Effect { kind, object, old_subject, subject, after } = effect;
         let object = object.unwrap_or_else(|| self.journal.next_object());
         if kind == ChangeKind::Removed {
-            self.world.remove(&subject);
+            self.world.remove(&subject, object);
         }
         if let Some(old) = old_subject {
-            self.world.remove(&old);
+            self.world.remove(&old, object);
         }
         if let Some(after) = &after {
             self.world.insert(subject.clone(), Tracked::of(object, after));
@@ -280,29 +305,12 @@ impl Recorder {
         self.changes.push(Change { object, kind, subject, after, deed });
     }
 
-    /// Hands the changes to the journal and to whoever follows the log.
-    fn commit(&mut self) {
-        if self.changes.is_empty() {
-            return;
-        }
-        // a copy stays here until the journal has them
-        let appended = self.journal.append(self.changes.clone());
-        match appended.and_then(|_| self.journal.heartbeat(WallTime::now())) {
-            Ok(()) => {
-                self.changes.clear();
-                self.board.publish();
-            }
-            // They wait for the next turn: a full disk may have room again by then.
-            Err(error) => self.journal_failed("append", &error),
-        }
-    }
-
     fn tick(&mut self, is_idle: bool) {
+        if self.lost.is_empty() && self.is_kept() {
+            self.recorded_until = WallTime::now();
+        }
         if self.last_heartbeat.elapsed() >= HEARTBEAT_EVERY {
             self.last_heartbeat = Instant::now();
-            if is_idle {
-                self.recorded_until = WallTime::now();
-            }
             let beat = self.journal.heartbeat(self.recorded_until).and_then(|()| self.journal.retain());
             if let Err(error) = beat {
                 self.journal_failed("note that the tracker is alive", &error);
@@ -311,15 +319,14 @@ impl Recorder {
         if is_idle || self.last_flush.elapsed() >= FLUSH_EVERY {
             self.last_flush = Instant::now();
             match self.journal.flush() {
-                Ok(()) => self.board.journal_works(),
+                Ok(()) if self.is_kept() => {
+                    self.failed_at = None;
+                    self.board.journal_works();
+                }
+                Ok(()) => {}
                 Err(error) => self.journal_failed("make entries durable", &error),
             }
         }
-    }
-
-    fn journal_failed(&self, operation: &'static str, error: &JournalError) {
-        error!(%operation, error = error as &dyn std::error::Error, "the journal failed");
-        self.board.journal_failed(operation, error);
     }
 }
 

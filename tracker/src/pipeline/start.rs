@@ -111,7 +111,7 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
     let rules = owner_rules(config)?;
     let scope = here()?;
     let journal = open_journal(config, journal_dir, &board)?;
-    let journal_was_lost = journal.set_aside.is_some();
+    let journal_was_lost = journal.set_aside.is_some() || journal.lost_entries > 0;
     let reader = journal.store.reader();
 
     let commands = CommandQueue::new().map_err(|source| StartError::Capture { what: "the control socket", source })?;
@@ -185,6 +185,9 @@ fn open_journal(config: &Config, dir: &Path, board: &Board) -> Result<Opened, St
     if let Some(aside) = &opened.set_aside {
         warn!(path = %aside.path.display(), reason = %aside.reason, "the journal was unreadable and is set aside");
         board.set_aside(SetAsideView { path: aside.path.display().to_string(), reason: aside.reason.to_string() });
+    }
+    if opened.lost_entries > 0 {
+        warn!(entries = opened.lost_entries, "the journal's last entries are missing");
     }
     Ok(opened)
 }

@@ -6,7 +6,8 @@ use std::ops::Bound;
 use crate::model::digest::Digest;
 use crate::model::ids::{ChainName, Handle, Ifindex, ObjectId, SetName};
 use crate::model::nft::{NftItem, NftSubject, TableRef};
-use crate::model::path::AbsPath;
+use crate::model::path::{AbsPath, Inode};
+use crate::model::route::RouteSubject;
 use crate::model::subject::{Snapshot, Subject};
 
 /// What the pipeline keeps of a living object.
@@ -21,7 +22,7 @@ pub struct Tracked {
     /// Name, for links; the kernel's messages about other things give only the number.
     pub ifname: Option<String>,
     /// Inode, for paths: a moved file keeps it.
-    pub inode: Option<crate::model::path::Inode>,
+    pub inode: Option<Inode>,
 }
 
 impl Tracked {
@@ -35,6 +36,12 @@ impl Tracked {
             Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
         }
         Self { id, digest: snapshot.digest(), handle, ifname, inode }
+    }
+
+    /// Whether something of the same name is another thing: made anew, in the kernel's or the filesystem's own words.
+    pub fn is_another(&self, snapshot: &Snapshot) -> bool {
+        let Self { handle, inode, .. } = Self::of(self.id, snapshot);
+        handle != self.handle || inode != self.inode
     }
 }
 
@@ -55,9 +62,12 @@ impl World {
         self.objects.insert(subject, tracked);
     }
 
-    /// Notes that an object is gone.
-    pub fn remove(&mut self, subject: &Subject) -> Option<Tracked> {
-        self.objects.remove(subject)
+    /// Notes that an object is gone from under a subject. One that took the subject over meanwhile stays: a table made
+    /// anew gives out the same handles again, to other rules.
+    pub fn remove(&mut self, subject: &Subject, id: ObjectId) {
+        if self.objects.get(subject).is_some_and(|known| known.id == id) {
+            self.objects.remove(subject);
+        }
     }
 
     /// How many live.
@@ -78,6 +88,23 @@ impl World {
     /// Name of a link.
     pub fn ifname(&self, ifindex: Ifindex) -> Option<&str> {
         self.get(&Subject::Link(ifindex))?.ifname.as_deref()
+    }
+
+    /// The routes to where a route leads, by any next hop. They sort beside each other.
+    pub fn routes_to(&self, route: &RouteSubject) -> Vec<RouteSubject> {
+        let from = Subject::Route(RouteSubject { oif: None, gateway: None, ..route.clone() });
+        self.objects
+            .range((Bound::Included(from), Bound::Unbounded))
+            .map_while(|(subject, _)| match subject {
+                Subject::Route(known) => Some(known),
+                _ => None,
+            })
+            .take_while(|known| {
+                (known.family, known.destination, known.prefix) == (route.family, route.destination, route.prefix)
+            })
+            .take_while(|known| (known.table, known.tos, known.priority) == (route.table, route.tos, route.priority))
+            .cloned()
+            .collect()
     }
 
     /// What a table's removal takes with it.

@@ -208,6 +208,7 @@ pub fn gap_view(gap: &Gap) -> GapView {
         GapReason::Undecoded { source } => ("undecoded", Some(*source)),
         GapReason::Partial { source } => ("partial", Some(*source)),
         GapReason::JournalLost => ("journal-lost", None),
+        GapReason::JournalFailed { .. } => ("journal-failed", None),
     };
     GapView {
         from: (*from).into(),

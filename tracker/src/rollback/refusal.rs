@@ -83,6 +83,11 @@ pub enum Reason {
         /// What it holds.
         what: Parties,
     },
+    /// It leads to a rule of another owner, or of nobody recorded; without it no packet would meet that rule.
+    LeadsToForeign {
+        /// The chain or map that it names.
+        by_way_of: String,
+    },
     /// It holds things of the same owner that stay for reasons of their own.
     NotEmpty {
         /// What it holds.
@@ -126,6 +131,9 @@ impl fmt::Display for Reason {
         match self {
             Self::ForeignReference { by } => write!(f, "{by} still refers to it"),
             Self::ForeignInside { what } => write!(f, "it holds {what}"),
+            Self::LeadsToForeign { by_way_of } => {
+                write!(f, "it leads to a rule that stays in a chain of its owner's, by `{by_way_of}`")
+            }
             Self::NotEmpty { what } => write!(f, "it still holds {what}"),
             Self::Drifted { expected, found, by: None } => write!(f, "expected {expected} but found {found}"),
             Self::Drifted { expected, found, by: Some(by) } => {
@@ -149,6 +157,7 @@ impl Reason {
         match self {
             Self::ForeignReference { .. } => "remove the reference or roll back its owner too, then plan again",
             Self::ForeignInside { .. } => "move or remove what is inside or roll back its owner too, then plan again",
+            Self::LeadsToForeign { .. } => "move or remove the rule inside or roll back its owner too, then plan again",
             Self::NotEmpty { .. } => "resolve the refusals of what is inside first, then plan again",
             Self::Drifted { .. } => "look at it and remove it by hand if it should go",
             Self::NotProven(Certainty::Inferred) => "look at its evidence; --include-inferred takes it along",

@@ -116,6 +116,9 @@ pub(crate) fn is_secondary(address: &AddressSnapshot) -> bool {
     AddressView::parse(&address.message).is_some_and(|view| view.is_secondary())
 }
 
+/// `RTN_LOCAL`: the route by which a node takes packets for an address of its own.
+const RTN_LOCAL: u8 = 2;
+
 /// `IFLA_VXLAN_LINK`: a vxlan link names the link below it only in its own settings.
 const IFLA_VXLAN_LINK: u16 = 3;
 
@@ -143,5 +146,38 @@ pub(crate) fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
 
 /// Whether the kernel keeps the route for an address (its local, subnet or broadcast route).
 pub(super) fn is_made_for(route: &RouteSubject, content: &RouteSnapshot, address: IpAddr, prefix: u8) -> bool {
-    content.is_kernel_made() && route.destination.is_some_and(|destination| contains(address, prefix, destination))
+    let Some(destination) = route.destination.filter(|_| content.is_kernel_made()) else { return false };
+    // the local route of another address of the subnet is that address's
+    let is_others = content.kind == RTN_LOCAL && route.prefix != prefix && destination != address;
+    contains(address, prefix, destination) && !is_others
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+
+    #[test]
+    fn the_local_route_of_one_address_is_not_made_for_another_of_its_subnet() {
+        let made_for = |destination: &str, prefix: u8, kind: u8, address: &str| {
+            let route = RouteSubject {
+                family: 2,
+                destination: Some(destination.parse().expect("address")),
+                prefix,
+                table: 255,
+                tos: 0,
+                priority: 0,
+                oif: Some(Ifindex(2)),
+                gateway: None,
+            };
+            let content =
+                RouteSnapshot { protocol: 2, kind, ifname: None, message: Vec::new(), content: Digest::of(b"") };
+            is_made_for(&route, &content, address.parse().expect("address"), 24)
+        };
+        assert!(made_for("10.0.0.5", 32, RTN_LOCAL, "10.0.0.5"));
+        assert!(!made_for("10.0.0.5", 32, RTN_LOCAL, "10.0.0.1"));
+        assert!(made_for("10.0.0.255", 32, 3, "10.0.0.1"), "broadcast");
+        assert!(made_for("10.0.0.0", 24, 1, "10.0.0.1"), "the subnet's");
+        assert!(!made_for("10.0.1.0", 24, 1, "10.0.0.1"));
+    }
 }

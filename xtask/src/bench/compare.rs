@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use netdeed_tests::Failure;
-use netdeed_tests::node::{self, Node};
+use netdeed_tests::node::Node;
 
 use crate::error::XtaskError;
 
@@ -54,6 +53,7 @@ pub(super) fn run(node: &Node, programs: &Path, measurement: &Measurement) -> Re
         eprintln!("{}: round {} of {}", measurement.name, round + 1, measurement.rounds);
         // who begins changes from round to round
         watchers.rotate_left(1);
+        machine::wait_for_others()?;
         let others = machine::bpf_holders();
         let mut of_round = Vec::new();
         for watcher in &watchers {
@@ -79,7 +79,7 @@ fn figure(node: &Node, programs: &Path, measurement: &Measurement, watcher: Watc
     let mut samples = Vec::new();
     let warm_up = usize::from(measurement.runs > 1);
     for run in 0..measurement.runs + warm_up {
-        let taken = probe(node, programs, measurement)?;
+        let taken = measurement.probe.run_in(node, programs, measurement.samples, &measurement.path)?;
         if run >= warm_up {
             samples.extend(taken);
         }
@@ -90,16 +90,6 @@ fn figure(node: &Node, programs: &Path, measurement: &Measurement, watcher: Watc
     }
     running.stop()?;
     Ok(median(&samples))
-}
-
-fn probe(node: &Node, programs: &Path, measurement: &Measurement) -> Result<Vec<f64>, XtaskError> {
-    let Measurement { probe, path, samples, .. } = measurement;
-    let name = clap::ValueEnum::to_possible_value(probe).map(|value| value.get_name().to_owned()).unwrap_or_default();
-    let mut command = node.command(programs.join("xtask"));
-    command.args(["bench", "--probe", &name, "--samples", &samples.to_string(), "--path"]).arg(path);
-    let text = node::output_of(&mut command, &name)?;
-    let parse = |line: &str| line.parse().map_err(|error| Failure::new(format!("probe printed `{line}`"), error));
-    Ok(text.lines().map(parse).collect::<Result<_, Failure>>()?)
 }
 
 fn pairings(figures: &BTreeMap<Watcher, Vec<f64>>) -> Vec<Pairing> {

@@ -10,6 +10,7 @@ use netdeed_tests::scenario::kube_proxy;
 use crate::error::XtaskError;
 
 use super::machine;
+use super::probe::{Probe, make_chain};
 use super::statistics::median;
 use super::watcher::Netdeed;
 
@@ -23,6 +24,8 @@ const TICKS: f64 = 100.0;
 enum Work {
     /// Nothing, from its start on.
     Idle,
+    /// That many rules one after the other, each added and deleted again by a run of `iptables-nft`.
+    Rules(usize),
     /// A restore of that many services.
     Restore(usize),
 }
@@ -39,6 +42,7 @@ impl Scene {
     pub(super) fn name(&self) -> String {
         match self.work {
             Work::Idle => format!("start and {} s idle", IDLE.as_secs()),
+            Work::Rules(rules) => format!("{rules} runs each of iptables-nft -A and -D"),
             Work::Restore(services) => format!("restore of {services} services"),
         }
     }
@@ -47,7 +51,7 @@ impl Scene {
 /// Everything the tracker is measured with.
 pub(super) fn scenes(is_quick: bool) -> Vec<Scene> {
     let times = if is_quick { 1 } else { 3 };
-    [Work::Idle, Work::Restore(1000), Work::Restore(5000)].map(|work| Scene { work, times }).into()
+    [Work::Idle, Work::Rules(500), Work::Restore(1000), Work::Restore(5000)].map(|work| Scene { work, times }).into()
 }
 
 /// What it needed. Medians over all times it was measured.
@@ -86,7 +90,7 @@ pub(super) fn run(programs: &Path, scene: &Scene) -> Result<Footprint, XtaskErro
     let mut taken = Vec::new();
     for time in 0..scene.times {
         eprintln!("{}: {} of {}", scene.name(), time + 1, scene.times);
-        machine::refuse_other_trackers()?;
+        machine::wait_for_others()?;
         let node = Node::new()?;
         taken.push(take(&node, programs, scene.work)?);
     }
@@ -113,17 +117,14 @@ fn take(node: &Node, programs: &Path, work: Work) -> Result<Taken, XtaskError> {
     let tracker = Netdeed::start(node, programs)?;
     let start_seconds = cpu_seconds(&tracker)?;
     let (mut writer_seconds, mut lag_seconds) = (None, None);
-    match work {
-        Work::Idle => std::thread::sleep(IDLE),
-        Work::Restore(services) => {
-            let ruleset = kube_proxy::ruleset(services);
-            let began = Instant::now();
-            kube_proxy::sync_text(node, &ruleset)?;
-            let returned = Instant::now();
-            tracker.catch_up()?;
-            lag_seconds = Some(returned.elapsed().as_secs_f64());
-            writer_seconds = Some((returned - began).as_secs_f64());
-        }
+    if work == Work::Idle {
+        std::thread::sleep(IDLE);
+    } else {
+        let time = write(node, programs, work)?;
+        let returned = Instant::now();
+        tracker.catch_up()?;
+        lag_seconds = Some(returned.elapsed().as_secs_f64());
+        writer_seconds = Some(time.as_secs_f64());
     }
     let cpu_seconds = cpu_seconds(&tracker)? - start_seconds;
     let peak_mib = peak_mib(&tracker)?;
@@ -138,6 +139,26 @@ fn take(node: &Node, programs: &Path, work: Work) -> Result<Taken, XtaskError> {
         objects: status.journal.live_objects,
         lost: status.losses.iter().map(|loss| loss.records.max(loss.times)).sum(),
     })
+}
+
+/// Does the work and says how long it took.
+fn write(node: &Node, programs: &Path, work: Work) -> Result<Duration, XtaskError> {
+    match work {
+        Work::Idle => Ok(Duration::ZERO),
+        Work::Rules(rules) => {
+            make_chain(node)?;
+            let began = Instant::now();
+            // the samples that warm up count here: all of them have to be recorded
+            Probe::AddRule.run_in(node, programs, rules - Probe::AddRule.warm_up(), Path::new("/"))?;
+            Ok(began.elapsed())
+        }
+        Work::Restore(services) => {
+            let ruleset = kube_proxy::ruleset(services);
+            let began = Instant::now();
+            kube_proxy::sync_text(node, &ruleset)?;
+            Ok(began.elapsed())
+        }
+    }
 }
 
 /// User and system time so far.

@@ -3,8 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
+
+use netdeed_tests::wait;
 
 use crate::error::XtaskError;
+
+/// Longest time others may take.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The machine, when it was measured.
 #[derive(Debug)]
@@ -68,15 +74,18 @@ fn first_line(program: &str, args: &[&str]) -> Result<String, XtaskError> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned())
 }
 
-/// Another tracker would be in every figure.
-pub(super) fn refuse_other_trackers() -> Result<(), XtaskError> {
-    let mut others = bpf_holders();
-    others.retain(|_, name| name == "netdeedd");
-    if others.is_empty() {
-        return Ok(());
+/// Waits until no other tracker runs: it would be in every figure.
+pub(super) fn wait_for_others() -> Result<(), XtaskError> {
+    let others = || {
+        let mut others = bpf_holders();
+        others.retain(|_, name| name == "netdeedd");
+        others.into_keys().collect::<Vec<u32>>()
+    };
+    let found = others();
+    if !found.is_empty() {
+        eprintln!("netdeedd runs on this machine: waiting for the end of {found:?}");
     }
-    let pids: Vec<String> = others.keys().map(u32::to_string).collect();
-    Err(XtaskError::Wrong(format!("netdeedd runs on this machine (process {}): stop it first", pids.join(", "))))
+    Ok(wait::until("the end of every other netdeedd on this machine", PATIENCE, || others().is_empty().then_some(()))?)
 }
 
 /// Processes that hold BPF programs, by their id, with their names.

@@ -7,7 +7,7 @@ use netdeed_tests::scenario::kube_proxy;
 
 use crate::error::XtaskError;
 
-use super::probe::{CHAIN, Probe};
+use super::probe::{self, Probe};
 use super::watcher::Watcher;
 
 /// Services of the ruleset that is restored.
@@ -34,8 +34,8 @@ pub(super) struct Measurement {
 
 /// All of them, arranged in a node.
 pub(super) fn all(node: &Node, is_quick: bool) -> Result<Vec<Measurement>, XtaskError> {
-    let [flag, table, chain] = CHAIN;
-    node.sh(&format!("iptables-nft {flag} {table} -N {chain}; mkdir {BESIDE_WATCHED}"))?;
+    probe::make_chain(node)?;
+    node.sh(&format!("mkdir {BESIDE_WATCHED}"))?;
     let ruleset = node.scratch().join("ruleset");
     std::fs::write(&ruleset, kube_proxy::ruleset(SERVICES)).map_err(|source| XtaskError::File {
         operation: "write",

@@ -14,7 +14,7 @@ mod report;
 mod statistics;
 mod watcher;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use netdeed_tests::node::Node;
@@ -38,6 +38,9 @@ pub(crate) struct BenchArguments {
     /// Only what has this in its name.
     #[arg(long, value_name = "TEXT", conflicts_with = "write")]
     only: Option<String>,
+    /// Measures `netdeedd` in this directory, by `xtask` in it, instead of building them: for comparing versions.
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
     /// Measures one thing in this process and prints nanoseconds; how the benchmarks run themselves in a node.
     #[arg(long, hide = true, value_enum)]
     probe: Option<Probe>,
@@ -46,7 +49,7 @@ pub(crate) struct BenchArguments {
     samples: usize,
     /// What the probe works on.
     #[arg(long, hide = true, default_value = ".")]
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 /// Runs the benchmarks.
@@ -55,11 +58,16 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<(), XtaskError> {
         return probe.run(arguments.samples, &arguments.path);
     }
     provision::run()?;
-    shell::build_programs(true)?;
-    let programs = shell::target().join("release");
+    let programs = match &arguments.programs {
+        Some(programs) => programs.clone(),
+        None => {
+            shell::build_programs(true)?;
+            shell::target().join("release")
+        }
+    };
     let programs =
         programs.canonicalize().map_err(|source| XtaskError::File { operation: "find", path: programs, source })?;
-    machine::refuse_other_trackers()?;
+    machine::wait_for_others()?;
     let report = measure(arguments, &programs)?;
     println!("{report}");
     if arguments.write { report.write(&shell::workspace().join("docs/benchmarks.md")) } else { Ok(()) }

@@ -8,17 +8,26 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use netdeed_tests::Failure;
+use netdeed_tests::node::{self, Node};
 
 use crate::error::XtaskError;
 
 /// The table and the chain single rules go into.
-pub(super) const CHAIN: [&str; 3] = ["-t", "mangle", "BENCH"];
+const CHAIN: [&str; 3] = ["-t", "mangle", "BENCH"];
 /// Processes of one sample.
 const PROCESSES: u32 = 500;
 /// System calls of one sample.
 const CALLS: u32 = 100_000;
 /// Directories of one sample.
 const DIRECTORIES: u32 = 500;
+
+/// Makes the chain single rules go into.
+pub(super) fn make_chain(node: &Node) -> Result<(), XtaskError> {
+    let [flag, table, chain] = CHAIN;
+    node.sh(&format!("iptables-nft {flag} {table} -N {chain}"))?;
+    Ok(())
+}
 
 /// What a probe measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,8 +61,24 @@ impl Probe {
         Ok(())
     }
 
+    /// Runs the probe in a node and gives what it prints: nanoseconds.
+    pub(super) fn run_in(
+        self,
+        node: &Node,
+        programs: &Path,
+        samples: usize,
+        path: &Path,
+    ) -> Result<Vec<f64>, XtaskError> {
+        let name = self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let mut command = node.command(programs.join("xtask"));
+        command.args(["bench", "--probe", &name, "--samples", &samples.to_string(), "--path"]).arg(path);
+        let text = node::output_of(&mut command, &name)?;
+        let parse = |line: &str| line.parse().map_err(|error| Failure::new(format!("probe printed `{line}`"), error));
+        Ok(text.lines().map(parse).collect::<Result<_, Failure>>()?)
+    }
+
     /// Samples that are not counted: caches, and the first page faults of this process.
-    fn warm_up(self) -> usize {
+    pub(super) fn warm_up(self) -> usize {
         match self {
             Self::AddRule => 5,
             Self::Restore => 0,

@@ -43,7 +43,7 @@ fn request(pid: u32, time: u64, protocol: u32, netns: NetnsId, messages: Vec<Req
 }
 
 fn message(kind: u16, seq: u32, link: LinkMention) -> RequestMessage {
-    RequestMessage { kind, flags: 5, seq: NetlinkSeq(seq), link }
+    RequestMessage { kind, flags: 0x605, seq: NetlinkSeq(seq), link }
 }
 
 fn named(name: &str) -> LinkMention {
@@ -57,7 +57,7 @@ fn veth(name: &str) -> LinkNames<'_> {
 fn pid_of(found: &Match) -> Option<u32> {
     match found {
         Match::One { actor, .. } => Some(actor.image.id.process.tgid.0),
-        Match::Ambiguous(_) | Match::None => None,
+        Match::Ambiguous(_) | Match::Lost | Match::None => None,
     }
 }
 
@@ -166,4 +166,72 @@ fn queries_are_no_changes() {
     assert!(!RequestTable::is_change(&get));
     let (new, _) = request(10, 5, NETLINK_ROUTE, HERE, vec![message(16, 1, named("x"))]);
     assert!(RequestTable::is_change(&new));
+}
+
+#[test]
+fn after_a_loss_content_proves_nothing_until_the_queues_were_empty_once_more() {
+    let mut table = RequestTable::default();
+    let (named, actor) = request(10, 5, NETLINK_ROUTE, HERE, vec![message(RTM_NEWLINK, 7, named("cni0"))]);
+    table.open(named, actor);
+    table.lost(BootTime(50));
+    assert_eq!(table.naming(veth("cni0"), LinkAct::Appeared, HERE, WINDOW), Match::Lost);
+    assert_eq!(pid_of(&table.numbered(Portid(10), NetlinkSeq(7), HERE, WINDOW)), Some(10), "the kernel's word counts");
+    assert_eq!(table.numbered(Portid(11), NetlinkSeq(7), HERE, WINDOW), Match::Lost);
+    // its end was not seen, and may be long ago
+    let later = Window { after: BootTime(60), before: BootTime(90) };
+    assert_eq!(table.naming(veth("cni0"), LinkAct::Appeared, HERE, later), Match::None);
+}
+
+#[test]
+fn a_request_ends_with_its_process() {
+    let mut table = RequestTable::default();
+    let (named, actor) = request(10, 5, NETLINK_ROUTE, HERE, vec![message(RTM_NEWLINK, 7, named("cni0"))]);
+    let process = actor.image.id.process;
+    table.open(named, actor);
+    table.exited(process, BootTime(20));
+    let later = Window { after: BootTime(60), before: BootTime(90) };
+    assert_eq!(table.naming(veth("cni0"), LinkAct::Appeared, HERE, later), Match::None);
+    table.forget_before(later);
+    assert!(table.closed.is_empty() && table.open.is_empty());
+}
+
+#[test]
+fn only_a_request_that_can_have_done_it_explains_it() {
+    let with = |kind, flags, link| {
+        let mut table = RequestTable::default();
+        let message = RequestMessage { flags, ..message(kind, 1, link) };
+        let (request, actor) = request(10, 5, NETLINK_ROUTE, HERE, vec![message]);
+        table.open(request, actor);
+        table
+    };
+    let pid = |mut table: RequestTable, act| pid_of(&table.naming(veth("cni0"), act, HERE, WINDOW));
+    let bridge = LinkMention { kind: Some("bridge".to_owned()), ..named("cni0") };
+    assert_eq!(pid(with(RTM_NEWLINK, 0x605, bridge), LinkAct::Appeared), None, "another kind of link");
+    assert_eq!(pid(with(RTM_NEWLINK, 5, named("cni0")), LinkAct::Appeared), None, "without leave to create");
+    assert_eq!(pid(with(RTM_NEWLINK, 5, named("cni0")), LinkAct::Changed), Some(10));
+    assert_eq!(pid(with(RTM_NEWLINK, 5, named("cni0")), LinkAct::Disappeared), None, "setting deletes nothing");
+    let moved = |ifindex| LinkMention { ifindex: Some(Ifindex(ifindex)), moves_netns: true, ..LinkMention::default() };
+    assert_eq!(pid(with(RTM_NEWLINK, 5, moved(9)), LinkAct::Disappeared), Some(10));
+    assert_eq!(pid(with(RTM_NEWLINK, 5, moved(8)), LinkAct::Disappeared), None, "another link was moved");
+    let dummy = LinkMention { kind: Some("dummy".to_owned()), ..named("mine") };
+    let mut table = with(RTM_NEWLINK, 0x605, dummy);
+    let link = LinkNames { name: "dummy0", kind: Some("dummy"), ..veth("") };
+    assert_eq!(table.naming(link, LinkAct::Appeared, HERE, WINDOW), Match::None, "only pairs have another end");
+}
+
+#[test]
+fn a_thread_that_executed_another_program_may_have_committed_before_or_after() {
+    let mut table = RequestTable::default();
+    for exec in [1, 2] {
+        let (mut request, actor) = request(10, u64::from(exec), NETLINK_NETFILTER, HERE, Vec::new());
+        let mut actor = Arc::unwrap_or_clone(actor);
+        actor.image.id.exec = exec;
+        request.messages = vec![message(BATCH_BEGIN, 1, LinkMention::default())];
+        table.open(request, Arc::new(actor));
+    }
+    assert_eq!(table.committed_by(Tid(10), 3, HERE, WINDOW), Match::Ambiguous(2));
+    let (mut list, actor) = request(11, 5, NETLINK_NETFILTER, HERE, Vec::new());
+    list.messages = vec![message(10 << 8 | 7, 1, LinkMention::default())];
+    table.open(list, actor);
+    assert_eq!(table.committed_by(Tid(11), 3, HERE, WINDOW), Match::None, "a query commits nothing");
 }

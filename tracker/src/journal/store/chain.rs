@@ -20,7 +20,7 @@ pub struct ChainReport {
     pub blocks: u64,
     /// Hash of the newest block that was dropped, all zeros when none was.
     pub anchor: ChainHash,
-    /// Hash of the newest block. Noted down elsewhere, it lets a later check show that nothing up to it was changed.
+    /// Hash of the newest block. Noted down elsewhere, it tells a chain that was written anew as a whole.
     pub tip: ChainHash,
 }
 

@@ -113,6 +113,56 @@ fn a_recreated_table_keeps_itself_its_chains_and_equal_rules() {
     );
 }
 
+/// `iptables-save | iptables-restore`: the new table counts its handles from the start, and they are those that other
+/// rules had before.
+#[test]
+fn rules_of_a_recreated_table_are_told_by_content_whatever_handles_they_get() {
+    let mut world = world(&[
+        (nft(NftItem::Table), table_content(1)),
+        (rule(5), content("docker")),
+        (rule(6), content("kube")),
+        (rule(7), content("admin")),
+    ]);
+    let effects = of_transaction(
+        &world,
+        vec![
+            (rule(5), None),
+            (rule(6), None),
+            (rule(7), None),
+            (nft(NftItem::Table), None),
+            (nft(NftItem::Table), Some(table_content(2))),
+            (rule(6), Some(content("docker"))),
+            (rule(7), Some(content("kube"))),
+            (rule(5), Some(content("new"))),
+        ],
+    );
+    assert_eq!(
+        kinds(&effects),
+        vec![
+            (ChangeKind::Removed, Some(3)),
+            (ChangeKind::Rewritten, Some(0)),
+            (ChangeKind::Rewritten, Some(1)),
+            (ChangeKind::Rewritten, Some(2)),
+            (ChangeKind::Created, None),
+        ]
+    );
+    // carried out one after the other, none drives out another
+    for effect in effects {
+        let id = effect.object.unwrap_or(ObjectId(4));
+        if effect.kind == ChangeKind::Removed {
+            world.remove(&effect.subject, id);
+        }
+        if let Some(old) = &effect.old_subject {
+            world.remove(old, id);
+        }
+        if let Some(after) = &effect.after {
+            world.insert(effect.subject, Tracked::of(id, after));
+        }
+    }
+    let id = |subject: Subject| world.get(&subject).map(|known| known.id.0);
+    assert_eq!([5, 6, 7].map(|handle| id(rule(handle))), [Some(4), Some(1), Some(2)]);
+}
+
 #[test]
 fn what_a_transaction_adds_and_removes_again_never_was() {
     let effects = of_transaction(&world(&[]), vec![(rule(5), Some(content("x"))), (rule(5), None)]);

@@ -1,6 +1,6 @@
 //! nf_tables commits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::attribution::requests::{Match, Window};
 use crate::decode::nft::DecodeReport;
@@ -34,6 +34,15 @@ impl HandleMarks {
         let mut marks = Self::default();
         objects.iter().for_each(|(subject, snapshot)| marks.see(subject, Some(snapshot)));
         marks
+    }
+
+    /// Forgets tables that a commit removes; one that it makes anew under the same name counts from the start.
+    fn forget_removed(&mut self, notifications: &[(Subject, Option<Snapshot>)]) {
+        for (subject, after) in notifications {
+            if let (Subject::Nft(NftSubject { table, item: NftItem::Table }), None) = (subject, after) {
+                self.0.remove(table);
+            }
+        }
     }
 
     /// Takes note of what a notification tells.
@@ -73,14 +82,14 @@ impl Recorder {
     pub(super) fn begin_datagram(&mut self, report: &DecodeReport) {
         for message in &report.undecoded {
             self.board.undecoded("nf_tables message", &message.reason.to_string());
-            self.lost.push((Source::Nftables, GapReason::Undecoded { source: Source::Nftables }));
+            self.lose(Source::Nftables, GapReason::Undecoded { source: Source::Nftables });
         }
         let Some(low) = report.generation_low else { return };
         match self.open_commit.generation_low {
             Some(open) if open != low && !self.open_commit.notifications.is_empty() => {
                 // the message that closes the open commit was lost
                 self.open_commit = OpenCommit::default();
-                self.lost.push((Source::Nftables, GapReason::Overrun { source: Source::Nftables }));
+                self.lose(Source::Nftables, GapReason::Overrun { source: Source::Nftables });
             }
             _ => {}
         }
@@ -100,6 +109,10 @@ impl Recorder {
         }
         if is_news {
             self.generation = generation;
+            self.handles.forget_removed(&notifications);
+        }
+        if is_news {
+            self.forget_vanished(&notifications);
         }
         let effects = effects::of_transaction(&self.world, notifications);
         if is_news && effects.iter().any(|effect| self.is_partial(effect)) {
@@ -113,6 +126,41 @@ impl Recorder {
         for effect in effects {
             self.handles.see(&effect.subject, effect.after.as_ref());
             self.apply(effect, &attribution, Some(generation));
+        }
+    }
+
+    /// A table with the owner flag goes without a notification when its owner's socket closes, and so does an element
+    /// that times out. What is announced under such a name is another thing, by whoever announces it.
+    fn forget_vanished(&mut self, notifications: &[(Subject, Option<Snapshot>)]) {
+        let mut removed: HashSet<&Subject> = HashSet::new();
+        let mut gone: Vec<Subject> = Vec::new();
+        for (subject, after) in notifications {
+            let Subject::Nft(NftSubject { table, item }) = subject else { continue };
+            let Some(after) = after else {
+                removed.insert(subject);
+                continue;
+            };
+            let Some(known) = self.world.get(subject).filter(|_| !removed.contains(subject)) else { continue };
+            let holder = |item| Subject::Nft(NftSubject { table: table.clone(), item });
+            match (item, after) {
+                (NftItem::Table, _) if known.is_another(after) => {
+                    gone.extend(self.world.in_table(table));
+                    gone.push(subject.clone());
+                }
+                (NftItem::Element { set, .. }, Snapshot::Nft(NftSnapshot::Element(element)))
+                    if element.has_timeout
+                        && !removed.contains(&holder(NftItem::Set(set.clone())))
+                        && !removed.contains(&holder(NftItem::Table)) =>
+                {
+                    gone.push(subject.clone());
+                }
+                _ => {}
+            }
+        }
+        for subject in gone {
+            if let Some(effect) = effects::of_one(&self.world, subject, None) {
+                self.apply(effect, &Attribution::unknown(Evidence::NoRequest), None);
+            }
         }
     }
 
@@ -151,6 +199,7 @@ impl Recorder {
         match self.requests.committed_by(tid, generation.0, netns, window) {
             Match::None => match self.lineage.thread_at(tid, window.after, window.before) {
                 Candidates::One(actor) => self.judge_actor(&actor, false, evidence),
+                Candidates::Images(actors) => self.judge_images(&actors, false, evidence),
                 Candidates::Many(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
                 Candidates::None => Attribution::unknown(evidence),
             },

@@ -15,7 +15,8 @@ impl Recorder {
     pub(super) fn obey(&mut self, command: Command) -> bool {
         match command {
             Command::Barrier { done } => {
-                let _ = done.send(self.journal.flush());
+                let kept = self.write().and_then(|()| self.journal.flush());
+                let _ = done.send(kept.inspect_err(|error| self.journal_failed("catch up", error)));
                 false
             }
             Command::BeginOperation { kind, requested_by, planned, done } => {
@@ -27,8 +28,11 @@ impl Recorder {
                 false
             }
             Command::Stop { done } => {
-                self.recorded_until = WallTime::now();
-                let stopped = self.journal.heartbeat(self.recorded_until).and_then(|()| self.journal.flush());
+                let stopped = self.write().and_then(|()| {
+                    self.recorded_until = WallTime::now();
+                    self.journal.heartbeat(self.recorded_until)?;
+                    self.journal.flush()
+                });
                 if let Err(error) = stopped {
                     self.journal_failed("stop", &error);
                 }
@@ -50,7 +54,8 @@ impl Recorder {
             planned,
             outcomes: Vec::new(),
         };
-        self.journal.put_operation(&operation)?;
+        let put = self.journal.put_operation(&operation);
+        put.inspect_err(|error| self.journal_failed("record the begin of an operation", error))?;
         self.operation = Some(operation.clone());
         self.board.publish();
         Ok(operation)
@@ -59,7 +64,8 @@ impl Recorder {
     fn end(&mut self, operation: &Operation) -> Result<OperationId, JournalError> {
         self.operation = None;
         self.own_actors.clear();
-        self.journal.put_operation(operation)?;
+        let put = self.journal.put_operation(operation);
+        put.inspect_err(|error| self.journal_failed("record the end of an operation", error))?;
         self.board.publish();
         Ok(operation.id)
     }

@@ -58,6 +58,7 @@ impl Recorder {
         let evidence = Evidence::Fanotify { tgid: tgid.0 };
         match self.lineage.process_at(tgid, observation.after_time, observation.before_time) {
             Candidates::One(actor) => self.judge_actor(&actor, true, evidence),
+            Candidates::Images(actors) => self.judge_images(&actors, true, evidence),
             Candidates::Many(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
             Candidates::None => Attribution::unknown(evidence),
         }
@@ -86,8 +87,17 @@ impl Recorder {
         let subject = Subject::Path(path.clone());
         let id: ObjectId = self.world.get(&subject)?.id;
         let moved = AbsPath::new(&new.as_path().join(rest))?;
-        let snapshot = self.journal.object(id).ok()??.snapshot;
+        let snapshot = self.content(id)?;
         Some(Effect::rewritten(id, subject, Subject::Path(moved), snapshot))
+    }
+
+    /// Content of an object, which may not have reached the journal yet.
+    fn content(&self, id: ObjectId) -> Option<Snapshot> {
+        let waiting = self.changes.iter().rev().filter(|change| change.object == id);
+        waiting
+            .filter_map(|change| change.after.clone())
+            .next()
+            .or_else(|| Some(self.journal.object(id).ok()??.snapshot))
     }
 
     /// What goes with a directory, deepest first.

@@ -12,7 +12,7 @@ use crate::decode;
 use crate::journal::{JournalError, ObjectFilter};
 use crate::model::change::ChangeKind;
 use crate::model::gap::{Gap, GapReason, Source};
-use crate::model::nft::{NftItem, NftSubject, TableRef};
+use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::{BootTime, WallTime};
@@ -28,6 +28,14 @@ pub(super) struct Differences {
     appeared: u64,
     vanished: u64,
     changed: u64,
+}
+
+impl Differences {
+    /// The gap in which they were found; it ends now.
+    pub(super) fn gap(self, from: WallTime, reason: GapReason) -> Gap {
+        let Self { appeared, vanished, changed } = self;
+        Gap { from, to: WallTime::now(), from_boot: Some(BootTime::now()), reason, appeared, vanished, changed }
+    }
 }
 
 /// A recorder that could not start.
@@ -62,19 +70,12 @@ impl Recorder {
             Some(reason) => Evidence::Gap { reason: reason.clone() },
             None => Evidence::Baseline,
         };
-        let mut all = Differences::default();
-        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify] {
-            let live = self.read_live(source)?;
-            let found = self.compare(source, live, &evidence);
-            all.appeared += found.appeared;
-            all.vanished += found.vanished;
-            all.changed += found.changed;
-        }
+        let all = self.compare_all(&evidence)?;
         info!(known = self.world.len(), appeared = all.appeared, vanished = all.vanished, "baseline read");
         if let Some(reason) = reason {
-            self.append_gap(last_alive.unwrap_or(began), reason, all);
+            self.gaps.push(all.gap(last_alive.unwrap_or(began), reason));
         }
-        self.commit();
+        self.write()?;
         self.recorded_until = WallTime::now();
         self.journal.heartbeat(self.recorded_until)?;
         self.journal.flush()?;
@@ -82,7 +83,7 @@ impl Recorder {
     }
 
     /// The objects that the journal holds for this boot and network namespace, paths of any.
-    fn load_known(&mut self) -> Result<(), JournalError> {
+    pub(super) fn load_known(&mut self) -> Result<(), JournalError> {
         let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
         let world = &mut self.world;
         self.journal.visit(&filter, &mut |object| {
@@ -91,55 +92,65 @@ impl Recorder {
         })
     }
 
+    /// Compares everything that lives with what is known.
+    pub(super) fn compare_all(&mut self, evidence: &Evidence) -> Result<Differences, CaptureError> {
+        let mut all = Differences::default();
+        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify] {
+            let live = self.read_live(source)?;
+            let found = self.compare(source, live, evidence);
+            all.appeared += found.appeared;
+            all.vanished += found.vanished;
+            all.changed += found.changed;
+        }
+        Ok(all)
+    }
+
+    /// Notes that a stream lost records. One look at what lives answers all that was lost before it.
+    pub(super) fn lose(&mut self, source: Source, reason: GapReason) {
+        match self.lost.iter_mut().find(|(known, _)| *known == source) {
+            Some((_, GapReason::RingFull { lost, .. })) => {
+                if let GapReason::RingFull { lost: more, .. } = reason {
+                    *lost += more;
+                }
+            }
+            Some(_) => {}
+            None => self.lost.push((source, reason)),
+        }
+    }
+
     /// Reads anew what lost streams may have hidden, and records the gap.
     pub(super) fn resync_lost(&mut self) {
-        let mut lost = std::mem::take(&mut self.lost);
-        // one look at what lives answers all that one stream lost before it
-        lost.dedup();
-        for (source, reason) in lost {
+        for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
                 Source::Nftables | Source::Rtnetlink | Source::Fanotify => self.resync(source, reason),
                 // Who did it is lost, not what was done: nothing to read anew.
                 Source::Processes | Source::Requests => {
-                    self.append_gap(self.recorded_until, reason, Differences::default());
+                    self.append_gap(Differences::default().gap(self.recorded_until, reason));
                 }
             }
         }
     }
 
     pub(super) fn resync(&mut self, source: Source, reason: GapReason) {
-        if source == Source::Nftables {
-            // The rest of an interrupted commit is in the dump; its notifications are no news then.
-            self.open_commit = OpenCommit::default();
-        }
         match self.read_live(source) {
             Ok(live) => {
                 let found = self.compare(source, live, &Evidence::Gap { reason: reason.clone() });
                 warn!(%source, %reason, appeared = found.appeared, vanished = found.vanished, "resynchronised after a gap");
-                self.append_gap(self.recorded_until, reason, found);
+                self.append_gap(found.gap(self.recorded_until, reason));
             }
             Err(error) => {
                 warn!(%source, error = &error as &dyn std::error::Error, "cannot resynchronise, trying again");
-                self.lost.push((source, reason));
+                self.lose(source, reason);
             }
         }
-    }
-
-    fn append_gap(&mut self, from: WallTime, reason: GapReason, found: Differences) {
-        let Differences { appeared, vanished, changed } = found;
-        let gap =
-            Gap { from, to: WallTime::now(), from_boot: Some(BootTime::now()), reason, appeared, vanished, changed };
-        self.commit();
-        if let Err(error) = self.journal.append_gap(gap) {
-            self.journal_failed("record a gap", &error);
-        }
-        self.board.publish();
     }
 
     fn read_live(&mut self, source: Source) -> Result<Vec<(Subject, Snapshot)>, CaptureError> {
         match source {
             Source::Nftables => {
                 let dump = capture::nfnetlink::dump()?;
+                // The rest of an interrupted commit is in the dump; its notifications are no news then.
+                self.open_commit = OpenCommit::default();
                 self.generation = dump.generation;
                 self.handles = HandleMarks::of(&dump.objects);
                 Ok(dump.objects)
@@ -174,10 +185,10 @@ impl Recorder {
 
     fn compare(&mut self, source: Source, live: Vec<(Subject, Snapshot)>, evidence: &Evidence) -> Differences {
         let mut found = Differences::default();
-        let recreated = self.recreated_tables(&live);
+        let recreated = self.recreated(&live);
         let alive: BTreeSet<&Subject> = live.iter().map(|(subject, _)| subject).collect();
         let gone = self.world.subjects(|subject| {
-            source_of(subject) == Some(source) && (!alive.contains(subject) || is_in(subject, &recreated))
+            source_of(subject) == Some(source) && (!alive.contains(subject) || is_recreated(subject, &recreated))
         });
         for subject in gone {
             let Some(known) = self.world.get(&subject) else { continue };
@@ -204,22 +215,26 @@ impl Recorder {
         found
     }
 
-    /// Tables of the same name that are not the ones known: another handle, and every handle inside starts anew.
-    fn recreated_tables(&self, live: &[(Subject, Snapshot)]) -> BTreeSet<TableRef> {
-        live.iter()
-            .filter_map(|(subject, snapshot)| match (subject, snapshot) {
-                (Subject::Nft(NftSubject { table, item: NftItem::Table }), Snapshot::Nft(nft)) => {
-                    let known = self.world.get(subject)?;
-                    (known.handle != nft.handle()).then(|| table.clone())
-                }
-                _ => None,
-            })
-            .collect()
+    /// What has the name of something known and is another thing: nobody saw who made it.
+    fn recreated(&self, live: &[(Subject, Snapshot)]) -> BTreeSet<Subject> {
+        let is_another = |(subject, snapshot): &&(Subject, Snapshot)| {
+            self.world.get(subject).is_some_and(|k| k.is_another(snapshot))
+        };
+        live.iter().filter(is_another).map(|(subject, _)| subject.clone()).collect()
     }
 }
 
-fn is_in(subject: &Subject, tables: &BTreeSet<TableRef>) -> bool {
-    matches!(subject, Subject::Nft(nft) if tables.contains(&nft.table))
+/// Whether a thing, or the table or set it is in, was made anew. Handles start anew with a table, elements have none.
+fn is_recreated(subject: &Subject, recreated: &BTreeSet<Subject>) -> bool {
+    if recreated.contains(subject) {
+        return true;
+    }
+    let Subject::Nft(NftSubject { table, item }) = subject else { return false };
+    let is_one = |item| recreated.contains(&Subject::Nft(NftSubject { table: table.clone(), item }));
+    match item {
+        NftItem::Element { set, .. } => is_one(NftItem::Set(set.clone())) || is_one(NftItem::Table),
+        _ => is_one(NftItem::Table),
+    }
 }
 
 /// The stream that reports a subject; `None` for what no stream reports.

@@ -2,11 +2,8 @@
 
 use std::net::IpAddr;
 
-use tracing::warn;
-
 use crate::attribution::requests::{LinkAct, LinkNames, Match, Window};
 use crate::attribution::verdict::Judge;
-use crate::capture::rtnetlink::{Listing, dump_of};
 use crate::decode;
 use crate::model::ids::{Ifindex, Ifname, NetlinkSeq, Portid};
 use crate::model::observation::Observation;
@@ -23,6 +20,10 @@ impl Recorder {
         if let Some(after) = &mut after {
             decode::rtnl::fill_names(after, |ifindex| self.world.ifname(ifindex).map(Ifname::new));
         }
+        if portid != Portid(0) && after.is_some() {
+            self.forget_silently_gone(&subject);
+        }
+        let takes_routes = takes_routes || self.may_replace_route(&subject, after.as_ref());
         let effect = effects::of_one(&self.world, subject.clone(), after.clone());
         if effect.is_none() && !takes_routes {
             return;
@@ -36,11 +37,11 @@ impl Recorder {
         }
         if takes_routes {
             if after.is_none()
-                && let Subject::Link(ifindex) = subject
+                && let Subject::Link(ifindex) = &subject
             {
-                self.forget_addresses_of(ifindex, &attribution);
+                self.forget_addresses_of(*ifindex, &attribution);
             }
-            self.check_routes = Some(attribution);
+            self.check_routes.add(subject, attribution);
         }
     }
 
@@ -78,7 +79,7 @@ impl Recorder {
     ) -> Attribution {
         let found = self.requests.numbered(portid, seq, self.surroundings.scope.netns, window);
         match (found, kernel_sign(subject, portid, after)) {
-            (Match::None, Some(sign)) => Judge::kernel_made(sign),
+            (Match::None | Match::Lost, Some(sign)) => Judge::kernel_made(sign),
             (found, _) => self.judge_match(found, || Attribution::unknown(Evidence::NoRequest)),
         }
     }
@@ -89,26 +90,6 @@ impl Recorder {
         for subject in gone {
             if let Some(effect) = effects::of_one(&self.world, subject, None) {
                 self.apply(effect, attribution, None);
-            }
-        }
-    }
-
-    /// The kernel drops IPv4 routes silently when their link goes down or their source address goes: look which are
-    /// left.
-    pub(super) fn verify_routes(&mut self, attribution: Attribution) {
-        let live = match dump_of(Listing::Routes) {
-            Ok(live) => live,
-            Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "routes could not be read back, trying again");
-                self.check_routes = Some(attribution);
-                return;
-            }
-        };
-        let live: std::collections::HashSet<Subject> = live.into_iter().map(|(subject, _)| subject).collect();
-        let gone = self.world.subjects(|subject| matches!(subject, Subject::Route(_)) && !live.contains(subject));
-        for subject in gone {
-            if let Some(effect) = effects::of_one(&self.world, subject, None) {
-                self.apply(effect, &attribution, None);
             }
         }
     }

@@ -12,11 +12,18 @@ use crate::rollback::selection::Selection;
 
 /// Why the object must not be taken for what the selected owner made; `None` when it may.
 ///
-/// Being rewritten (removed and added again with equal content) is no drift: the creator stays the creator.
+/// Being rewritten (removed and added again with equal content) is no drift: the creator stays the creator. A path moved
+/// by somebody else is: who moves a file away means to keep it.
 pub(super) fn drift(object: &Object, live: &Snapshot, selection: &Selection) -> Option<Reason> {
     if !is_same(object, live) {
         let (expected, found) = difference(&object.snapshot, live);
         return Some(Reason::Drifted { expected, found, by: None });
+    }
+    if let (Snapshot::Path(_), Some(moved)) = (live, &object.rewritten)
+        && is_somebody_else(moved.attribution.owner(), live, selection)
+    {
+        let by = Some(moved.attribution.owner().clone());
+        return Some(Reason::Drifted { expected: "another path".to_owned(), found: "it moved here".to_owned(), by });
     }
     let changer = object.changed.as_ref()?.attribution.owner();
     if is_somebody_else(changer, live, selection) {

@@ -152,7 +152,7 @@ fn only_the_classes_asked_for_go() {
     let chains = Selection { classes: vec![crate::model::subject::Class::Chain], ..kubernetes() };
     let plan = scene.plan(&chains);
     assert!(plan.is_empty());
-    assert!(matches!(refused(&plan, "chain ip filter KUBE-A"), Reason::NotEmpty { .. }));
+    assert!(matches!(refused(&plan, "chain ip filter KUBE-A"), Reason::ForeignReference { .. }));
     assert_eq!(plan.refusals().len(), 1);
 }
 
@@ -347,4 +347,41 @@ fn of_two_records_of_one_subject_the_newer_one_counts() {
     assert!(scene.plan(&kubernetes()).is_empty());
     scene.objects.reverse();
     assert!(scene.plan(&kubernetes()).is_empty());
+}
+
+#[test]
+fn what_leads_to_a_foreign_rule_stays_with_it() {
+    let mut scene = dockers();
+    scene.base_chain(KUBE, "OUTPUT");
+    for chain in ["KUBE-A", "KUBE-B", "KUBE-C"] {
+        scene.chain(KUBE, chain);
+    }
+    scene.rule(KUBE, "OUTPUT", "jump a", &["KUBE-A"], &[]);
+    scene.rule(KUBE, "FORWARD", "jump c", &["KUBE-C"], &[]);
+    scene.set(KUBE, "verdicts", MAP);
+    scene.element(KUBE, "verdicts", &[1], &["KUBE-B"]);
+    scene.element(KUBE, "verdicts", &[2], &["KUBE-C"]);
+    scene.rule(KUBE, "KUBE-A", "look up", &[], &["verdicts"]);
+    scene.rule(KUBE, "KUBE-A", "own", &[], &[]);
+    scene.rule("podman", "KUBE-B", "foreign", &[], &[]);
+    let plan = scene.plan(&kubernetes());
+    assert_eq!(
+        steps(&plan),
+        [
+            "rule ip filter FORWARD handle 8",
+            "rule ip filter KUBE-A handle 13",
+            "element ip filter verdicts 0x02",
+            "chain ip filter KUBE-C"
+        ]
+    );
+    for (what, by_way_of) in [
+        ("rule ip filter OUTPUT handle 7", "chain ip filter KUBE-A"),
+        ("rule ip filter KUBE-A handle 12", "set ip filter verdicts"),
+        ("element ip filter verdicts 0x01", "chain ip filter KUBE-B"),
+    ] {
+        assert_eq!(*refused(&plan, what), Reason::LeadsToForeign { by_way_of: by_way_of.to_owned() });
+    }
+    assert!(matches!(refused(&plan, "chain ip filter KUBE-B"), Reason::ForeignInside { .. }));
+    assert!(matches!(refused(&plan, "chain ip filter KUBE-A"), Reason::ForeignReference { .. }));
+    assert!(matches!(refused(&plan, "chain ip filter OUTPUT"), Reason::NotEmpty { .. }));
 }

@@ -66,3 +66,19 @@ fn a_path_that_was_not_read_is_refused_and_one_that_is_gone_is_said_so() {
     assert_eq!(*refused(&plan, "dir /etc/cni"), Reason::NotRead);
     assert_eq!(*kept(&plan, "file /etc/cni/net.d/10-flannel.conflist"), KeptReason::AlreadyGone);
 }
+
+#[test]
+fn what_somebody_else_moved_stays_where_they_put_it() {
+    let mut scene = cni();
+    let (backup, own) = (abs("/etc/cni/backup"), abs("/etc/cni/own"));
+    for path in [&backup, &own] {
+        scene.path(FLANNEL, path.as_path().to_str().expect("text"), PathKind::File);
+    }
+    scene.object(&Subject::Path(backup)).rewritten = Some(deed("admin/root", Certainty::Exact));
+    scene.object(&Subject::Path(own)).rewritten = Some(deed(KUBE, Certainty::Exact));
+    let plan = scene.plan(&kubernetes());
+    assert!(steps(&plan).contains(&"file /etc/cni/own".to_owned()), "{plan}");
+    let reason = refused(&plan, "file /etc/cni/backup");
+    assert!(matches!(reason, Reason::Drifted { by: Some(by), .. } if *by == owner("admin/root")), "{reason}");
+    assert!(matches!(refused(&plan, "dir /etc/cni"), Reason::NotEmpty { .. }));
+}

@@ -2,6 +2,7 @@
 
 use super::super::register::{Judged, Register};
 use super::interval::{self, Unit};
+use super::leading::Leading;
 use super::ruleset::{Item, Ruleset};
 use crate::model::nft::{NftItem, NftSnapshot};
 
@@ -25,12 +26,12 @@ impl Fate {
 }
 
 /// Decides in the order of references: rules, sets, elements, chains, objects, tables.
-pub(super) fn decide(register: &Register<'_>, ruleset: &Ruleset<'_>) -> Vec<Fate> {
+pub(super) fn decide(register: &Register<'_>, ruleset: &Ruleset<'_>, leading: &Leading) -> Vec<Fate> {
     let mut fates = vec![Fate::Stays; ruleset.items.len()];
     let each =
         |wanted: fn(&NftItem) -> bool| ruleset.items.iter().enumerate().filter(move |(_, item)| wanted(&item.nft.item));
     for (index, item) in each(|item| matches!(item, NftItem::Rule { .. })) {
-        if !is_in_bound_chain(ruleset, item) {
+        if !is_in_bound_chain(ruleset, item) && leading.target(index).is_none() {
             rule(ruleset, index, &mut fates);
         }
     }
@@ -41,7 +42,7 @@ pub(super) fn decide(register: &Register<'_>, ruleset: &Ruleset<'_>) -> Vec<Fate
     }
     for (index, item) in each(|item| matches!(item, NftItem::Set(_))) {
         if !fates[index].goes() && !is_constant(item) {
-            elements(ruleset, index, &mut fates);
+            elements(ruleset, leading, index, &mut fates);
         }
     }
     let is_referable =
@@ -117,8 +118,8 @@ pub(super) fn may_vanish(register: &Register<'_>, element: &Item<'_>) -> bool {
 }
 
 /// Elements of a set that stays.
-fn elements(ruleset: &Ruleset<'_>, set: usize, fates: &mut [Fate]) {
-    let is_mine = |index: usize| ruleset.items[index].judged.proof().is_some();
+fn elements(ruleset: &Ruleset<'_>, leading: &Leading, set: usize, fates: &mut [Fate]) {
+    let is_mine = |index: usize| ruleset.items[index].judged.proof().is_some() && leading.target(index).is_none();
     let mut before_first = None;
     for unit in interval::units(ruleset, set) {
         match unit {

@@ -6,6 +6,7 @@
 
 mod fate;
 mod interval;
+mod leading;
 mod report;
 mod ruleset;
 
@@ -17,6 +18,7 @@ pub(super) use interval::deletion_order;
 
 pub(super) fn plan(register: &Register<'_>, live: &[(Subject, Snapshot)], draft: &mut Draft) {
     let ruleset = ruleset::Ruleset::new(register, live);
-    let fates = fate::decide(register, &ruleset);
-    report::report(register, &ruleset, &fates, draft);
+    let leading = leading::Leading::find(&ruleset);
+    let fates = fate::decide(register, &ruleset, &leading);
+    report::report(register, &ruleset, &fates, &leading, draft);
 }

@@ -4,6 +4,7 @@ use super::super::register::{Judged, Register};
 use super::super::{Draft, refuse_judged};
 use super::fate::{Fate, is_obstacle, may_vanish, parts};
 use super::interval::{self, Unit};
+use super::leading::Leading;
 use super::ruleset::{Item, Ruleset};
 use crate::model::nft::NftItem;
 use crate::model::subject::describe;
@@ -13,7 +14,13 @@ use crate::rollback::step::{Action, Step};
 const SET_CONSTANT: u32 = 2;
 const SET_MAP_OR_OBJECT: u32 = 8 | 64;
 
-pub(super) fn report(register: &Register<'_>, ruleset: &Ruleset<'_>, fates: &[Fate], draft: &mut Draft) {
+pub(super) fn report(
+    register: &Register<'_>,
+    ruleset: &Ruleset<'_>,
+    fates: &[Fate],
+    leading: &Leading,
+    draft: &mut Draft,
+) {
     let flushed = flushed_chains(ruleset, fates);
     for (index, item) in ruleset.items.iter().enumerate() {
         match fates[index] {
@@ -26,7 +33,13 @@ pub(super) fn report(register: &Register<'_>, ruleset: &Ruleset<'_>, fates: &[Fa
                 let parent = &ruleset.items[parent];
                 draft.imply(register, item.subject, || describe(parent.subject, parent.snapshot));
             }
-            Fate::Stays => stays(register, ruleset, fates, index, draft),
+            Fate::Stays => match leading.target(index) {
+                // a foreign rule within the rule itself is told as such
+                Some(target) if inside(register, ruleset, fates, index).foreign.is_empty() => {
+                    leads(register, ruleset, (index, target), draft);
+                }
+                _ => stays(register, ruleset, fates, index, draft),
+            },
         }
     }
 }
@@ -56,6 +69,14 @@ fn action(item: &Item<'_>, flushed: &[bool]) -> Action {
         NftItem::Object { .. } => Action::DeleteObject,
         NftItem::Flowtable(_) => Action::DeleteFlowtable,
         NftItem::Table => Action::DeleteTable,
+    }
+}
+
+/// A rule that must stay because of what it leads to.
+fn leads(register: &Register<'_>, ruleset: &Ruleset<'_>, (index, target): (usize, usize), draft: &mut Draft) {
+    let target = &ruleset.items[target];
+    if let Some(object) = register.object(ruleset.items[index].subject) {
+        draft.refuse(object, Reason::LeadsToForeign { by_way_of: describe(target.subject, target.snapshot) });
     }
 }
 
