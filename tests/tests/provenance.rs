@@ -45,6 +45,30 @@ fn owners(tracker: &Tracker<'_>, owner: &str) -> Vec<Value> {
     list["data"]["objects"].as_array().expect("objects").clone()
 }
 
+/// Rules of four owners in one chain; then chains, links and directories. `result` is what the CNI ADD gave.
+fn assert_everyone_is_named(node: &Node, tracker: &Tracker<'_>, result: &Value) {
+    let rule = |text: &str| who(tracker, &["rule", "filter", "FORWARD", &position(node, text)]);
+    assert_deed(&rule(admin::COMMENT), "admin/root", &["exact"], &["iptables-nft", "sh"]);
+    assert_deed(&rule("-j DOCKER-USER"), "docker", &["exact"], &["iptables", "dockerd"]);
+    assert_deed(
+        &rule("kubernetes forwarding rules"),
+        "kubernetes/kube-proxy",
+        &["exact"],
+        &["iptables-nft-restore", "kube-proxy"],
+    );
+    assert_deed(&rule("CNI firewall plugin rules"), "cni/firewall", &["exact"], &["iptables", "firewall"]);
+    // chains, links, directories
+    assert_deed(&who(tracker, &["chain", "DOCKER-USER"]), "docker", &["exact"], &["iptables", "dockerd"]);
+    assert_deed(&who(tracker, &["link", "docker0"]), "docker", &["exact", "correlated"], &["dockerd"]);
+    assert_deed(&who(tracker, &["link", "cni0"]), "cni/bridge", &["exact", "correlated"], &["bridge"]);
+    let veth = result["interfaces"][1]["name"].as_str().expect("the veth's name").to_owned();
+    let veth = who(tracker, &["link", &veth]);
+    assert_deed(&veth, "cni/bridge", &["exact", "correlated"], &["bridge"]);
+    assert_eq!(veth["created"]["actor"]["cni"]["pod"], "shop/web-0", "{veth:#}");
+    let dir = who(tracker, &["dir", "/etc/cni/net.d"]);
+    assert_deed(&dir, "kubernetes/kubelet", &["exact"], &["mkdir", "kubelet"]);
+}
+
 #[test]
 fn a_reset_leaves_the_node_as_if_kubernetes_had_never_run_on_it() {
     let node = Node::new().expect("a node");
@@ -60,27 +84,7 @@ fn a_reset_leaves_the_node_as_if_kubernetes_had_never_run_on_it() {
     kube_proxy::sync(&node, 200).expect("kube-proxy's ruleset");
     admin::allow_vpn(&node, 3).expect("the administrator's rule");
 
-    // rules of four owners in one chain
-    let rule = |text: &str| who(&tracker, &["rule", "filter", "FORWARD", &position(&node, text)]);
-    assert_deed(&rule(admin::COMMENT), "admin/root", &["exact"], &["iptables-nft", "sh"]);
-    assert_deed(&rule("-j DOCKER-USER"), "docker", &["exact"], &["iptables", "dockerd"]);
-    assert_deed(
-        &rule("kubernetes forwarding rules"),
-        "kubernetes/kube-proxy",
-        &["exact"],
-        &["iptables-nft-restore", "kube-proxy"],
-    );
-    assert_deed(&rule("CNI firewall plugin rules"), "cni/firewall", &["exact"], &["iptables", "firewall"]);
-    // chains, links, directories
-    assert_deed(&who(&tracker, &["chain", "DOCKER-USER"]), "docker", &["exact"], &["iptables", "dockerd"]);
-    assert_deed(&who(&tracker, &["link", "docker0"]), "docker", &["exact", "correlated"], &["dockerd"]);
-    assert_deed(&who(&tracker, &["link", "cni0"]), "cni/bridge", &["exact", "correlated"], &["bridge"]);
-    let veth = result["interfaces"][1]["name"].as_str().expect("the veth's name").to_owned();
-    let veth = who(&tracker, &["link", &veth]);
-    assert_deed(&veth, "cni/bridge", &["exact", "correlated"], &["bridge"]);
-    assert_eq!(veth["created"]["actor"]["cni"]["pod"], "shop/web-0", "{veth:#}");
-    let dir = who(&tracker, &["dir", "/etc/cni/net.d"]);
-    assert_deed(&dir, "kubernetes/kubelet", &["exact"], &["mkdir", "kubelet"]);
+    assert_everyone_is_named(&node, &tracker, &result);
 
     // the reset
     assert!(docker.answers());

@@ -1,3 +1,5 @@
+//! Requests and notifications in every order: who is named, and who is not.
+
 use super::*;
 use crate::model::ids::Tgid;
 use crate::model::observation::TaskRef;

@@ -1,3 +1,5 @@
+//! Plans and resets over the socket.
+
 use crate::control::api::{ErrorCode, ObjectsQuery, PlanRequest, ResetRequest};
 use crate::control::client::ClientError;
 use crate::journal::Read;

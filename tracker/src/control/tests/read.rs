@@ -1,3 +1,5 @@
+//! Questions over the socket.
+
 use crate::control::api::{ErrorCode, EventDetail, FollowQuery, LogQuery, ObjectsQuery, TrackerState, WhoQuery};
 use crate::control::client::{Client, ClientError};
 use crate::journal::Entry;

@@ -1,3 +1,5 @@
+//! Requests as captured from the kernel, each byte explained, and arbitrary bytes.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Transactions of nf_tables: what they come to.
+
 use super::*;
 use crate::model::ids::Handle;
 use crate::model::nft::{ChainSnapshot, Family, NftSnapshot, RuleSnapshot, TableSnapshot};

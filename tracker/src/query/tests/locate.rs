@@ -1,3 +1,5 @@
+//! Names that people use, looked up.
+
 use std::path::Path;
 
 use crate::control::tests::fixture::world::{self, journal};

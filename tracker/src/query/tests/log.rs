@@ -1,3 +1,5 @@
+//! Entries as events.
+
 use crate::control::api::{EventDetail, EventView};
 use crate::control::tests::fixture::memory::Memory;
 use crate::control::tests::fixture::world::{self, journal, owner};

@@ -1,3 +1,5 @@
+//! Objects as documents.
+
 use std::path::Path;
 
 use crate::control::api::{ContentView, TrackerState};
