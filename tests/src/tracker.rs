@@ -145,6 +145,14 @@ impl<'a> Tracker<'a> {
         let _ = self.child.wait();
     }
 
+    /// Stops the tracker's clock while `act` runs, so that what the kernel queues for it must overflow.
+    pub fn while_paused<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.signal(rustix::process::Signal::STOP);
+        let value = act();
+        self.signal(rustix::process::Signal::CONT);
+        value
+    }
+
     /// Waits for the tracker to end by itself and gives its exit code and log.
     ///
     /// # Errors
