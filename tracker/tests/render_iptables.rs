@@ -106,3 +106,52 @@ fn lines_are_those_of_iptables_save() {
         assert!(exact >= 400, "{exact}");
     });
 }
+
+#[test]
+fn what_iptables_does_not_write_is_in_brackets() {
+    in_netns(|| {
+        let rules = [
+            // native expressions nobody but nft writes
+            ("ip saddr @a accept", "-A T [lookup] -j ACCEPT"),
+            ("ip ttl 5 drop", "-A T [cmp] -j DROP"),
+            ("ct state new counter", "-A T [ct] [bitwise] [cmp]"),
+            ("meta mark set 5", "-A T [meta]"),
+            ("tcp dport 22 log", "-A T -p tcp -m tcp --dport 22 [log]"),
+            ("counter accept comment \"from nft\"", "-A T -m comment --comment \"from nft\" -j ACCEPT"),
+            ("jump OTHER", "-A T -j OTHER"),
+            ("ip saddr 10.0.0.0/8 ip saddr != 10.1.0.0/16", "-A T -s 10.0.0.0/8 [cmp]"),
+            ("limit rate over 5/second", "-A T [limit]"),
+            ("limit rate 5 kbytes/second", "-A T [limit]"),
+            ("masquerade", "-A T [masq]"),
+        ];
+        run(&["iptables-nft", "-t", "nat", "-N", "T"], "").expect("chain");
+        run(&["iptables-nft", "-t", "nat", "-N", "OTHER"], "").expect("chain");
+        run(&["nft", "add set ip nat a { type ipv4_addr; }"], "").expect("set");
+        let script: String = rules.iter().map(|(rule, _)| format!("add rule ip nat T {rule}\n")).collect();
+        run(&["nft", "-f", "-"], &script).expect("rules");
+        let dump = everything();
+        let lines: Vec<_> = rules_of(&dump, "T")
+            .into_iter()
+            .map(|(subject, rule)| iptables(subject.table.family, "T", rule, &IpSets))
+            .collect();
+        for ((rule, expected), ours) in rules.iter().zip(&lines) {
+            assert_eq!(ours.text, *expected, "{rule}");
+            assert_eq!(ours.is_exact, !expected.contains('['), "{rule}");
+        }
+        assert_eq!(lines.len(), rules.len());
+    });
+}
+
+#[test]
+fn an_ip_set_of_unknown_name_is_in_brackets() {
+    in_netns(|| {
+        run(&["ipset", "restore"], "create s1 hash:ip,port").expect("the set is made");
+        run(&["iptables-nft", "-N", "T"], "").expect("chain");
+        run(&["iptables-nft", "-A", "T", "-m", "set", "--match-set", "s1", "src,dst"], "").expect("rule");
+        let dump = everything();
+        let (subject, rule) = rules_of(&dump, "T")[0];
+        let ours = iptables(subject.table.family, "T", rule, &());
+        assert_eq!(ours.text, "-A T -m set --match-set [ip set with index 0] src,dst");
+        assert!(!ours.is_exact);
+    });
+}

@@ -62,11 +62,6 @@ pub(crate) fn be16(number: u16) -> u16 {
     u16::from_be(number)
 }
 
-/// A number that the structure has in network byte order.
-pub(crate) fn be32(number: u32) -> u32 {
-    u32::from_be(number)
-}
-
 /// Defines structures: `Name[length] { field: type = offset }`.
 macro_rules! layout {
     ($($(#[$doc:meta])* $name:ident $(<$life:lifetime>)? [$length:literal] {

@@ -19,7 +19,7 @@ pub(crate) mod report;
 pub(crate) mod set;
 pub(crate) mod transport;
 
-pub(crate) use layout::{Name, be16, be32};
+pub(crate) use layout::{Name, be16};
 
 use layout::layout;
 

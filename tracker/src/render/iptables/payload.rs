@@ -13,7 +13,7 @@ pub(super) fn string(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option
     if is_text {
         line.push(" --string \"");
         for byte in pattern {
-            if *byte == b'"' {
+            if matches!(byte, b'"' | b'\\') {
                 line.push("\\");
             }
             write!(line, "{}", char::from(*byte));
