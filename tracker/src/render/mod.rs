@@ -9,8 +9,12 @@
 mod iptables;
 mod line;
 mod names;
+mod nft;
+#[cfg(test)]
+mod tests;
 
 pub use iptables::iptables;
+pub use nft::nft;
 
 use crate::model::nft::{ElementSnapshot, SetSnapshot};
 
@@ -49,6 +53,6 @@ impl Surroundings for () {}
 pub struct SetContent<'a> {
     /// The set.
     pub set: &'a SetSnapshot,
-    /// Its elements in any order.
+    /// Its elements in the kernel's order.
     pub elements: Vec<&'a ElementSnapshot>,
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use netdeed_tracker::capture::nfnetlink::{NftDump, dump};
 use netdeed_tracker::model::nft::{NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use netdeed_tracker::model::subject::{Snapshot, Subject};
+use netdeed_tracker::render::Rendered;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 /// Runs a test in a thread with a fresh network namespace. Without root this fails, it does not skip.
@@ -59,4 +60,59 @@ pub(crate) fn rules_of<'a>(dump: &'a NftDump, name: &str) -> Vec<(&'a NftSubject
 pub(crate) fn corpus(name: &str) -> String {
     let path = format!("{}/tests/render/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read `{path}`: {error}"))
+}
+
+/// A part of a corpus: `[first second]`, then rules.
+pub(crate) struct Section<'a> {
+    /// Tool or family.
+    pub(crate) first: &'a str,
+    /// Table or chain.
+    pub(crate) second: &'a str,
+    /// Whether it can be written exactly (no `~` before it), and the rule.
+    pub(crate) rules: Vec<(bool, &'a str)>,
+}
+
+/// Reads a corpus.
+pub(crate) fn sections(corpus: &str) -> Vec<Section<'_>> {
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for line in corpus.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(header) = line.strip_prefix('[') {
+            let (first, second) = header.trim_end_matches(']').split_once(' ').expect("two words");
+            sections.push(Section { first, second, rules: Vec::new() });
+            continue;
+        }
+        sections.last_mut().expect("a section before rules").rules.push(match line.strip_prefix("~ ") {
+            Some(rule) => (false, rule),
+            None => (true, line),
+        });
+    }
+    sections
+}
+
+/// What went well, and what did not.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) exact: usize,
+    failures: Vec<String>,
+}
+
+impl Outcome {
+    /// Compares our line with the tool's: equal, or in brackets where the corpus says so. Returns whether it is equal.
+    pub(crate) fn compare(&mut self, can_be_exact: bool, rule: &str, theirs: &str, ours: &Rendered) -> bool {
+        let is_right = match can_be_exact {
+            true => ours.is_exact && ours.text == *theirs,
+            false => !ours.is_exact && ours.text.contains('[') && ours.text != *theirs,
+        };
+        if !is_right {
+            self.failures.push(format!("{rule}\n  theirs {theirs}\n  ours   {}", ours.text));
+        }
+        self.exact += usize::from(is_right && can_be_exact);
+        is_right && can_be_exact
+    }
+
+    /// Fails with every rule that went wrong.
+    pub(crate) fn assert(&self) {
+        let Self { exact, failures } = self;
+        assert!(failures.is_empty(), "{} wrong, {exact} right:\n{}", failures.len(), failures.join("\n"));
+    }
 }

@@ -127,9 +127,9 @@ expression! {
     Xfrm {
         /// Register to fill.
         register: u32 = 1,
-        /// `NFT_XFRM_KEY_*`: 1 and 2 IPv4, 3 and 4 IPv6 addresses, 5 request id, 6 SPI.
+        /// `NFT_XFRM_KEY_*`: 1 and 3 IPv4, 2 and 4 IPv6 addresses, 5 request id, 6 SPI.
         key: u32 = 2,
-        /// 0 in, 2 out.
+        /// 0 in, 1 out.
         direction: u8 = 3,
         /// Index in the path.
         index: Option<u32> = 4,
