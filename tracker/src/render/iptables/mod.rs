@@ -3,6 +3,9 @@
 //! It writes addresses, links, protocols, counters, verdicts and since 1.8.8 some matches as native expressions, the
 //! rest as xt matches and targets. A rule that another tool put into such a table has other shapes; iptables-nft-save
 //! does not show those as rules either.
+//!
+//! Of a few extensions iptables-nft-save 1.8.9 reads every revision as if it were the newest, and shows options that are
+//! not the rule's; here each revision is read as what it is.
 
 mod address;
 mod connection;
