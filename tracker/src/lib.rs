@@ -17,4 +17,5 @@ pub mod lineage;
 pub mod model;
 pub mod pipeline;
 pub mod query;
+pub mod render;
 pub mod rollback;

@@ -4,3 +4,4 @@ pub mod nft;
 pub mod request;
 pub mod rtnl;
 pub mod task;
+pub(crate) mod xt;

@@ -13,6 +13,7 @@
 
 pub(crate) mod attribute;
 mod canonical;
+pub mod expr;
 mod expression;
 mod message;
 mod object;
