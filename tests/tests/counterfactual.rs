@@ -335,6 +335,6 @@ fn podmans_rules_in_chains_that_kubernetes_made_are_still_met() {
     for gone in ["KUBE-", "10.244.", "30080", "30081"] {
         assert!(!rules.contains(gone), "{gone} is left:\n{rules}\n{said}");
     }
-    assert!(said.contains("it leads to a rule that stays"), "{said}");
+    assert!(said.contains("it leads to a rule of somebody else"), "{said}");
     tracker.stop().expect("a clean stop");
 }

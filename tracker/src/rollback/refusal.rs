@@ -137,7 +137,7 @@ impl fmt::Display for Reason {
             Self::ForeignReference { by } => write!(f, "{by} still refers to it"),
             Self::ForeignInside { what } => write!(f, "it holds {what}"),
             Self::LeadsToForeign { by_way_of } => {
-                write!(f, "it leads to a rule that stays in a chain of its owner's, by `{by_way_of}`")
+                write!(f, "it leads to a rule of somebody else, through `{by_way_of}`")
             }
             Self::NotEmpty { what } => write!(f, "it still holds {what}"),
             Self::Drifted { expected, found, by: None } => write!(f, "expected {expected} but found {found}"),
@@ -147,7 +147,7 @@ impl fmt::Display for Reason {
             Self::NotProven(certainty) => write!(f, "its owner is only {certainty}"),
             Self::LockedTable => f.write_str("its table is locked by the process that made it"),
             Self::MountBelow { mount } => write!(f, "`{mount}` is a mount point"),
-            Self::FurtherNames { names } => write!(f, "the file has {names} names, and not all of them are known"),
+            Self::FurtherNames { names } => write!(f, "it has {names} names (hard links)"),
             Self::KernelMade => f.write_str("the kernel made it and does not let it be deleted"),
             Self::ConstantSet => f.write_str("its set is constant"),
             Self::LegacyTable => f.write_str("the content of legacy tables is not recorded"),
