@@ -20,11 +20,14 @@ pub enum Source {
     Rtnetlink,
     /// Directory and file events.
     Fanotify,
+    /// Legacy xtables tables.
+    Legacy,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 5] = [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify];
+    pub const ALL: [Self; 6] =
+        [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify, Self::Legacy];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Source {
             Self::Nftables => "nftables",
             Self::Rtnetlink => "rtnetlink",
             Self::Fanotify => "fanotify",
+            Self::Legacy => "legacy",
         }
     }
 }
@@ -86,6 +90,11 @@ pub enum GapReason {
         /// How many changes.
         lost: u64,
     },
+    /// Something had changed although nobody was seen changing it.
+    Unseen {
+        /// Which stream.
+        source: Source,
+    },
 }
 
 impl fmt::Display for GapReason {
@@ -97,6 +106,7 @@ impl fmt::Display for GapReason {
             Self::GenerationSkipped { from, to } => write!(f, "nftables generation jumped from {from} to {to}"),
             Self::Undecoded { source } => write!(f, "a {source} message was not understood"),
             Self::Partial { source } => write!(f, "a {source} message left out what changed"),
+            Self::Unseen { source } => write!(f, "a {source} change was not seen when it happened"),
             Self::JournalLost => f.write_str("journal was unreadable and set aside"),
             Self::JournalFailed { lost } => write!(f, "journal could not be written, {lost} changes given up"),
         }

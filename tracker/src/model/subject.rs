@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, DigestBuilder};
 use super::ids::Ifindex;
+use super::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use super::nft::{NftItem, NftSnapshot, NftSubject};
 use super::path::{AbsPath, PathKind, PathSnapshot};
@@ -17,7 +18,7 @@ use super::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 pub enum Subject {
     /// An nf_tables object.
     Nft(NftSubject),
-    /// A legacy xtables table.
+    /// A legacy xtables table whose content is not read (`eb`).
     Xtables {
         /// `ip`, `ip6`, `arp` or `eb`.
         family: String,
@@ -34,6 +35,8 @@ pub enum Subject {
     IpRule(IpRuleSubject),
     /// A directory or file.
     Path(AbsPath),
+    /// A legacy xtables table, or something in one.
+    Legacy(LegacySubject),
 }
 
 /// An object's content at one moment.
@@ -41,7 +44,7 @@ pub enum Subject {
 pub enum Snapshot {
     /// Of an nf_tables object.
     Nft(NftSnapshot),
-    /// Of a legacy table: nothing yet but that it was written.
+    /// Of a legacy table whose content is not read: nothing but that it was written.
     Xtables,
     /// Of a link.
     Link(LinkSnapshot),
@@ -53,6 +56,8 @@ pub enum Snapshot {
     IpRule(IpRuleSnapshot),
     /// Of a directory or file.
     Path(PathSnapshot),
+    /// Of a legacy xtables table, or of something in one.
+    Legacy(LegacySnapshot),
 }
 
 impl Snapshot {
@@ -66,6 +71,7 @@ impl Snapshot {
             Self::Route(route) => route.content,
             Self::IpRule(rule) => DigestBuilder::new("ip-rule").field(rule.text.as_bytes()).finish(),
             Self::Path(path) => path.digest(),
+            Self::Legacy(legacy) => legacy.digest(),
         }
     }
 }
@@ -123,6 +129,11 @@ impl Class {
                 NftItem::Flowtable(_) => Self::Flowtable,
             },
             Subject::Xtables { .. } => Self::Xtables,
+            Subject::Legacy(legacy) => match legacy.item {
+                LegacyItem::Table => Self::Table,
+                LegacyItem::Chain(_) => Self::Chain,
+                LegacyItem::Rule { .. } => Self::Rule,
+            },
             Subject::Link(_) => Self::Link,
             Subject::Address(_) => Self::Address,
             Subject::Route(_) => Self::Route,
@@ -178,6 +189,7 @@ pub struct UnknownClass(pub String);
 pub fn describe(subject: &Subject, snapshot: &Snapshot) -> String {
     match (subject, snapshot) {
         (Subject::Nft(nft), _) => nft.to_string(),
+        (Subject::Legacy(legacy), _) => legacy.to_string(),
         (Subject::Xtables { family, table }, _) => format!("xtables {family} {table}"),
         (Subject::Link(_), Snapshot::Link(link)) => format!("link {}", link.name),
         (Subject::Link(ifindex), _) => format!("link #{ifindex}"),

@@ -32,6 +32,8 @@ pub enum Command {
         /// Answered with its number, once it is durable.
         done: SyncSender<Result<OperationId, JournalError>>,
     },
+    /// Take in what is queued.
+    Nudge,
     /// Record what is queued, make it durable and end.
     Stop {
         /// Answered when done.

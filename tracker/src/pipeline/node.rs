@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::host::real::RealHost;
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ChainName, Handle, OperationId};
+use crate::model::legacy::{LegacyItem, LegacyTable};
 use crate::model::nft::{NftItem, TableRef};
 use crate::model::object::{Object, Scope};
 use crate::model::operation::{Operation, OperationKind, OperationState};
@@ -191,6 +192,11 @@ impl Node for TrackerNode {
                 _ => None,
             })
             .collect())
+    }
+
+    fn legacy_rules(&self, table: &LegacyTable, chain: &ChainName) -> Result<Vec<LegacyItem>, NodeError> {
+        let rules = capture::legacy::rules_of(table, chain).map_err(|error| failed("read the legacy table", error))?;
+        rules.ok_or_else(|| NodeError::NoSuchLegacyChain { table: table.clone(), chain: chain.clone() })
     }
 
     fn appended(&self) -> watch::Receiver<()> {

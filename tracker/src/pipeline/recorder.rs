@@ -1,6 +1,7 @@
 //! The recorder: the one writer. Takes batches of records and turns them into journal entries.
 
 mod keep;
+mod legacy;
 mod nft;
 mod operations;
 mod paths;
@@ -10,7 +11,7 @@ mod rtnl;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use crate::attribution::requests::{Match, RequestTable, Window};
@@ -18,7 +19,7 @@ use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
 use crate::capture::roots::Root;
 use crate::decode;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{Gap, GapReason, Source};
@@ -34,10 +35,11 @@ use crate::model::time::{BootTime, WallTime};
 
 pub use resync::BaselineError;
 
-use super::capture_loop::Batch;
+use super::capture_loop::{Batch, CommandQueue};
 use super::effects::Effect;
 use super::status::Board;
 use super::world::{Tracked, World};
+use legacy::{LegacyTables, Replaced, table_of};
 use nft::{HandleMarks, OpenCommit};
 use routes::RouteCauses;
 
@@ -56,6 +58,8 @@ pub struct Surroundings {
     pub scan_limit: usize,
     /// Our own process: its changes belong to the operation under way.
     pub own_tgid: Tgid,
+    /// By which the recorder asks the capture loop for what is queued.
+    pub commands: CommandQueue,
 }
 
 /// The one writer.
@@ -86,6 +90,9 @@ pub struct Recorder {
     lost: Vec<(Source, GapReason)>,
     /// What may have taken routes along without a notification.
     check_routes: RouteCauses,
+    legacy: LegacyTables,
+    /// Answers that wait until it is known what calls changed in legacy tables.
+    held: Vec<SyncSender<Result<(), JournalError>>>,
     operation: Option<Operation>,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
@@ -122,6 +129,8 @@ impl Recorder {
             moved: HashMap::new(),
             lost: Vec::new(),
             check_routes: RouteCauses::default(),
+            legacy: LegacyTables::default(),
+            held: Vec::new(),
             operation: None,
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
@@ -159,7 +168,10 @@ impl Recorder {
         self.end_moves();
         self.verify_routes();
         self.resync_lost();
+        self.settle_tables(window.before);
+        self.look_at_tables();
         self.commit();
+        self.release();
         self.tick(is_idle);
         let mut is_stopped = false;
         for command in commands {
@@ -172,6 +184,8 @@ impl Recorder {
     fn idle(&mut self) {
         self.verify_routes();
         self.resync_lost();
+        self.doubt_tables();
+        self.look_at_tables();
         self.commit();
         self.tick(true);
     }
@@ -213,14 +227,15 @@ impl Recorder {
                 }
             }
             Observation::RequestClosed { time, tid, portid, result: _ } => self.requests.close(tid, time, portid),
-            Observation::TableReplaced { task, netns, family, table, result, .. } => {
-                if netns == self.surroundings.scope.netns && result == 0 {
-                    let actor = self.lineage.actor_of(&task);
-                    let evidence = Evidence::TableReplace { table: format!("{family} {table}") };
-                    let attribution = self.judge_actor(&actor, true, evidence);
-                    self.replaced_table(family, table, &attribution);
+            Observation::TableOpened { opened, tid, netns, family, table } => {
+                if let Some(table) = table_of(family, &table).filter(|_| netns == self.surroundings.scope.netns) {
+                    self.legacy.ledger.opened(table, (tid, opened));
                 }
             }
+            Observation::TableChunk { opened, tid, offset, bytes } => {
+                self.legacy.ledger.pieces.add((tid, opened), offset, &bytes);
+            }
+            Observation::TableReplaced { .. } => self.replaced(observation),
             Observation::Nft { subject, after } => self.open_commit.notifications.push((subject, after)),
             Observation::NftCommitted { generation, tid, comm } => self.committed(generation, tid, comm, window),
             Observation::Rtnetlink { .. } => self.rtnetlink(observation, window),
@@ -229,13 +244,44 @@ impl Recorder {
                 self.board.lost(source, lost);
                 if source == Source::Requests {
                     self.requests.lost(window.before);
+                    self.legacy.ledger.forget_calls();
+                    self.lose(Source::Legacy, gap_reason(source, lost));
                 }
                 self.lose(source, gap_reason(source, lost));
             }
         }
     }
 
-    /// The content of a legacy table is not read yet: that it was replaced, and by whom, is.
+    fn replaced(&mut self, observation: Observation) {
+        let Observation::TableReplaced { time, opened, total, copied, task, netns, family, table, result } =
+            observation
+        else {
+            return;
+        };
+        if netns != self.surroundings.scope.netns {
+            self.legacy.ledger.pieces.take((task.tid, opened), 0);
+            return;
+        }
+        let attribution = (result == 0).then(|| {
+            let actor = self.lineage.actor_of(&task);
+            let evidence = Evidence::TableReplace { table: format!("{family} {table}") };
+            self.judge_actor(&actor, true, evidence)
+        });
+        match (table_of(family, &table), attribution) {
+            (Some(table), attribution) => self.table_replaced(Replaced {
+                table,
+                tid: task.tid,
+                opened,
+                closed: time,
+                total: (copied == total).then_some(total),
+                attribution,
+            }),
+            (None, Some(attribution)) => self.replaced_table(family, table, &attribution),
+            (None, None) => {}
+        }
+    }
+
+    /// The content of such a table is not read: that it was replaced, and by whom, is recorded.
     fn replaced_table(&mut self, family: &str, table: String, attribution: &Attribution) {
         let subject = Subject::Xtables { family: family.to_owned(), table };
         let effect = match self.world.get(&subject) {
@@ -333,7 +379,7 @@ impl Recorder {
 /// Why a lost record makes a gap.
 fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
     match source {
-        Source::Nftables | Source::Rtnetlink | Source::Fanotify => GapReason::Overrun { source },
+        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::Legacy => GapReason::Overrun { source },
         Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },
     }
 }

@@ -123,6 +123,7 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
         roots: config.root.clone(),
         scan_limit: config.max_paths,
         own_tgid: Tgid(std::process::id()),
+        commands: commands.clone(),
     };
     // users made later, or kept by a directory service, go by their number
     let users = PasswdUsers::parse(&std::fs::read_to_string("/etc/passwd").unwrap_or_default());

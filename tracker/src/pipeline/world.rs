@@ -33,7 +33,11 @@ impl Tracked {
             Snapshot::Nft(nft) => handle = nft.handle(),
             Snapshot::Link(link) => ifname = Some(link.name.as_str().to_owned()),
             Snapshot::Path(path) => inode = Some(path.inode),
-            Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
+            Snapshot::Xtables
+            | Snapshot::Address(_)
+            | Snapshot::Route(_)
+            | Snapshot::IpRule(_)
+            | Snapshot::Legacy(_) => {}
         }
         Self { id, digest: snapshot.digest(), handle, ifname, inode }
     }

@@ -4,11 +4,13 @@ use std::fmt::Write;
 
 use crate::control::api::{BaseChainView, ContentView};
 use crate::model::ids::Handle;
+use crate::model::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use crate::model::link::LinkSnapshot;
 use crate::model::nft::{BaseChain, Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject};
+use crate::render::iptables_legacy;
 
 /// Bits of `NFT_TABLE_F_*` and their words in nft(8).
 const TABLE_FLAGS: [(u32, &str); 3] = [(1, "dormant"), (2, "owner"), (4, "persist")];
@@ -29,6 +31,7 @@ const SET_FLAGS: [(u32, &str); 8] = [
 pub(super) fn content_view(subject: &Subject, snapshot: &Snapshot) -> ContentView {
     match (subject, snapshot) {
         (Subject::Nft(subject), Snapshot::Nft(snapshot)) => nft_view(subject, snapshot),
+        (Subject::Legacy(subject), Snapshot::Legacy(snapshot)) => legacy_view(subject, snapshot),
         (Subject::Xtables { family, table }, _) => {
             ContentView::Xtables { family: family.clone(), table: table.clone() }
         }
@@ -84,6 +87,21 @@ fn nft_view(subject: &NftSubject, snapshot: &NftSnapshot) -> ContentView {
             ContentView::Object { handle: other.handle, kind: *kind }
         }
         (NftItem::Flowtable(_), NftSnapshot::Other(other)) => ContentView::Flowtable { handle: other.handle },
+        _ => ContentView::Unknown,
+    }
+}
+
+fn legacy_view(subject: &LegacySubject, snapshot: &LegacySnapshot) -> ContentView {
+    match (&subject.item, snapshot) {
+        (LegacyItem::Table, LegacySnapshot::Table) => ContentView::LegacyTable {},
+        (LegacyItem::Chain(_), LegacySnapshot::Chain(chain)) => {
+            ContentView::LegacyChain { policy: chain.policy.map(|policy| policy.to_string()) }
+        }
+        (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) => ContentView::LegacyRule {
+            text: iptables_legacy(subject.table.family, chain.as_str(), rule, &()).text,
+            comment: rule.comment.clone(),
+            chain: rule.chain.as_ref().map(ToString::to_string),
+        },
         _ => ContentView::Unknown,
     }
 }
@@ -171,6 +189,8 @@ pub fn content_text(subject: &Subject, snapshot: &Snapshot) -> String {
             Some(comment) => format!("comment \"{comment}\""),
             None => String::new(),
         },
+        ContentView::LegacyRule { text, .. } => text,
+        ContentView::LegacyChain { policy: Some(policy) } => format!("policy {policy}"),
         ContentView::Chain { base: Some(base), .. } => {
             let BaseChainView { kind, hook, priority, policy, device } = base;
             let device = device.map(|device| format!(" device {device}")).unwrap_or_default();

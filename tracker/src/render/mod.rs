@@ -13,7 +13,7 @@ mod nft;
 #[cfg(test)]
 mod tests;
 
-pub use iptables::iptables;
+pub use iptables::{iptables, iptables_legacy};
 pub use nft::nft;
 
 use crate::model::nft::{ElementSnapshot, SetSnapshot};

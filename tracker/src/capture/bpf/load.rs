@@ -21,11 +21,14 @@ static OBJECT: &[u8] =
 /// What the object is called in errors that are about all of it.
 const ALL: &str = "netdeed";
 
+/// The ring for what replaces legacy tables is this part of the other one's size.
+const TABLES_SHARE: u32 = 2;
+
 /// How to load the programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BpfOptions {
     /// Size of the ring, bytes; rounded up to a power of two of at least a page. A fork takes 0.5 KiB, a request 1.3 KiB,
-    /// an exec 2 KiB (6 KiB with a large environment).
+    /// an exec 2 KiB (6 KiB with a large environment). A ring of half the size carries what replaces legacy tables.
     pub ring_bytes: u32,
     /// Where the kernel's type information is.
     pub btf: PathBuf,
@@ -54,12 +57,14 @@ unsafe impl aya::Pod for Global {}
 /// another reason. A single program that does not run is no error: see the report.
 pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError> {
     let (offsets, missing_offsets) = btf::resolve(&btf::read(&options.btf)?);
+    let tables_bytes = ring_bytes(options.ring_bytes / TABLES_SHARE);
     let ring_bytes = ring_bytes(options.ring_bytes);
     raise_memlock_limit();
     let global = Global(offsets);
     let mut ebpf = EbpfLoader::new()
         .override_global(abi::name::OFFSETS, &global, true)
         .map_max_entries(abi::name::RECORDS, ring_bytes)
+        .map_max_entries(abi::name::TABLES, tables_bytes)
         .load(OBJECT)
         .map_err(|error| refused("load", error))?;
     // The maps are opened before anything is attached, so that no record is made that nobody will read.
@@ -67,6 +72,10 @@ pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError
         RingBuf::try_from(map(&mut ebpf, abi::name::RECORDS)?).map_err(|error| refused("map the ring of", error))?;
     let positions =
         Positions::map(std::os::fd::AsFd::as_fd(&ring)).map_err(|error| refused("map the ring of", error))?;
+    let tables =
+        RingBuf::try_from(map(&mut ebpf, abi::name::TABLES)?).map_err(|error| refused("map the ring of", error))?;
+    let table_positions =
+        Positions::map(std::os::fd::AsFd::as_fd(&tables)).map_err(|error| refused("map the ring of", error))?;
     let counters: PerCpuArray<MapData, u64> = PerCpuArray::try_from(map(&mut ebpf, abi::name::COUNTERS)?)
         .map_err(|error| refused("open the counters of", error))?;
     let programs = programs::attach_all(&mut ebpf, &offsets);
@@ -79,6 +88,8 @@ pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError
         programs: ebpf,
         ring,
         positions,
+        tables,
+        table_positions,
         counters,
         losses: Losses::new(),
         returned: VecDeque::new(),

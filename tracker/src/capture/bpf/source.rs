@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use tracker_ebpf::abi::Header;
+use tracker_ebpf::abi::{Header, TableChunk};
 
 use super::loss::Losses;
 use super::report::BpfReport;
@@ -23,6 +23,9 @@ pub struct BpfSource {
     pub(super) programs: Ebpf,
     pub(super) ring: RingBuf<MapData>,
     pub(super) positions: Positions,
+    /// What legacy tables are replaced with, in pieces.
+    pub(super) tables: RingBuf<MapData>,
+    pub(super) table_positions: Positions,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) losses: Losses,
     /// Records taken from the ring that are still to be delivered, before all others.
@@ -65,6 +68,24 @@ impl BpfSource {
         true
     }
 
+    /// Moves the pieces of legacy tables that are there to `out`. Those of every call whose end was read are there: they
+    /// are sent before it.
+    fn take_tables(&mut self, out: &mut Vec<Raw>) {
+        let mut deadline = None;
+        while self.table_positions.is_pending() {
+            match self.tables.next() {
+                Some(item) => {
+                    let used = used_bytes(&item).min(item.len());
+                    out.push(Raw::Bpf(item[..used].to_vec()));
+                    deadline = None;
+                }
+                // another CPU is filling one; a call whose pieces do not come is known as incomplete
+                None if Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + FILLING) => return,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
     /// Reports what the counters say was lost since the last record.
     fn settle(&mut self, out: &mut Vec<Raw>) -> Result<(), CaptureError> {
         let mut slots = Vec::new();
@@ -85,6 +106,13 @@ impl BpfSource {
     }
 }
 
+/// Bytes of a table's piece that mean something.
+fn used_bytes(record: &[u8]) -> usize {
+    use std::mem::offset_of;
+    let bytes = record.get(offset_of!(TableChunk, bytes)..).and_then(|rest| rest.first_chunk::<4>());
+    bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes) as usize).saturating_add(offset_of!(TableChunk, data))
+}
+
 /// Kind, CPU and number of a record, for the account of losses.
 fn numbered(record: &[u8]) -> Option<(u16, u32, u64)> {
     use std::mem::offset_of;
@@ -100,6 +128,19 @@ impl RawSource for BpfSource {
     }
 
     fn drain(&mut self, out: &mut Vec<Raw>, budget: usize) -> Result<bool, CaptureError> {
+        let start = out.len();
+        let more = self.take_records(out, budget)?;
+        if self.table_positions.is_pending() {
+            let records = out.split_off(start);
+            self.take_tables(out);
+            out.extend(records);
+        }
+        Ok(more)
+    }
+}
+
+impl BpfSource {
+    fn take_records(&mut self, out: &mut Vec<Raw>, budget: usize) -> Result<bool, CaptureError> {
         let end = out.len().saturating_add(budget.max(1));
         while out.len() < end {
             match self.returned.pop_front() {

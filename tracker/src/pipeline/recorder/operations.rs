@@ -15,10 +15,11 @@ impl Recorder {
     pub(super) fn obey(&mut self, command: Command) -> bool {
         match command {
             Command::Barrier { done } => {
-                let kept = self.write().and_then(|()| self.journal.flush());
-                let _ = done.send(kept.inspect_err(|error| self.journal_failed("catch up", error)));
+                self.held.push(done);
+                self.release();
                 false
             }
+            Command::Nudge => false,
             Command::BeginOperation { kind, requested_by, planned, done } => {
                 let _ = done.send(self.begin(kind, requested_by, planned));
                 false
@@ -40,6 +41,17 @@ impl Recorder {
                 let _ = done.send(());
                 true
             }
+        }
+    }
+
+    /// Answers those who wait for everything so far to be durable, once it is known what everything is.
+    pub(super) fn release(&mut self) {
+        if self.held.is_empty() || self.legacy.ledger.is_waiting() {
+            return;
+        }
+        for done in std::mem::take(&mut self.held) {
+            let kept = self.write().and_then(|()| self.journal.flush());
+            let _ = done.send(kept.inspect_err(|error| self.journal_failed("catch up", error)));
         }
     }
 

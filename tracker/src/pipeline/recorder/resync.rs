@@ -12,12 +12,14 @@ use crate::decode;
 use crate::journal::{JournalError, ObjectFilter};
 use crate::model::change::ChangeKind;
 use crate::model::gap::{Gap, GapReason, Source};
+use crate::model::legacy::LegacyContent;
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::{BootTime, WallTime};
 
 use super::super::effects::Effect;
+use super::super::legacy::outline::Difference;
 use super::super::world::Tracked;
 use super::Recorder;
 use super::nft::{HandleMarks, OpenCommit};
@@ -31,6 +33,15 @@ pub(super) struct Differences {
 }
 
 impl Differences {
+    /// Counts what a legacy table's difference is.
+    pub(super) fn count(&mut self, difference: &Difference) {
+        match difference {
+            Difference::Added(..) => self.appeared += 1,
+            Difference::Removed(_) => self.vanished += 1,
+            Difference::Policy(..) | Difference::Moved { .. } => self.changed += 1,
+        }
+    }
+
     /// The gap in which they were found; it ends now.
     pub(super) fn gap(self, from: WallTime, reason: GapReason) -> Gap {
         let Self { appeared, vanished, changed } = self;
@@ -86,7 +97,9 @@ impl Recorder {
     pub(super) fn load_known(&mut self) -> Result<(), JournalError> {
         let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
         let world = &mut self.world;
+        let ledger = &mut self.legacy.ledger;
         self.journal.visit(&filter, &mut |object| {
+            Self::remember_chain(ledger, &object);
             world.insert(object.subject, Tracked::of(object.id, &object.snapshot));
             ControlFlow::Continue(())
         })
@@ -95,7 +108,7 @@ impl Recorder {
     /// Compares everything that lives with what is known.
     pub(super) fn compare_all(&mut self, evidence: &Evidence) -> Result<Differences, CaptureError> {
         let mut all = Differences::default();
-        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify] {
+        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::Legacy] {
             let live = self.read_live(source)?;
             let found = self.compare(source, live, evidence);
             all.appeared += found.appeared;
@@ -122,7 +135,9 @@ impl Recorder {
     pub(super) fn resync_lost(&mut self) {
         for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
-                Source::Nftables | Source::Rtnetlink | Source::Fanotify => self.resync(source, reason),
+                Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::Legacy => {
+                    self.resync(source, reason);
+                }
                 // Who did it is lost, not what was done: nothing to read anew.
                 Source::Processes | Source::Requests => {
                     self.append_gap(Differences::default().gap(self.recorded_until, reason));
@@ -179,11 +194,26 @@ impl Recorder {
                 }
                 Ok(scan.objects)
             }
+            Source::Legacy => {
+                let began = BootTime::now();
+                let contents = capture::legacy::contents()?;
+                self.legacy.read = Some((began, BootTime::now(), contents.clone()));
+                let objects = contents.into_iter().flat_map(LegacyContent::into_objects);
+                Ok(objects.map(|(subject, content)| (Subject::Legacy(subject), Snapshot::Legacy(content))).collect())
+            }
             Source::Processes | Source::Requests => Ok(Vec::new()),
         }
     }
 
     fn compare(&mut self, source: Source, live: Vec<(Subject, Snapshot)>, evidence: &Evidence) -> Differences {
+        let found = self.compare_objects(source, live, evidence);
+        if let Some((began, ended, contents)) = self.legacy.read.take() {
+            self.legacy.ledger.start_over(began, ended, &contents);
+        }
+        found
+    }
+
+    fn compare_objects(&mut self, source: Source, live: Vec<(Subject, Snapshot)>, evidence: &Evidence) -> Differences {
         let mut found = Differences::default();
         let recreated = self.recreated(&live);
         let alive: BTreeSet<&Subject> = live.iter().map(|(subject, _)| subject).collect();
@@ -201,6 +231,7 @@ impl Recorder {
                 Some(known) if known.digest == snapshot.digest() => {}
                 Some(known) => {
                     found.changed += 1;
+                    let snapshot = self.with_policies(&subject, snapshot);
                     let effect = Effect::changed(known.id, subject, snapshot);
                     self.apply(effect, &Attribution::unknown(evidence.clone()), None);
                 }
@@ -244,5 +275,6 @@ fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Xtables { .. } => None,
         Subject::Link(_) | Subject::Address(_) | Subject::Route(_) | Subject::IpRule(_) => Some(Source::Rtnetlink),
         Subject::Path(_) => Some(Source::Fanotify),
+        Subject::Legacy(_) => Some(Source::Legacy),
     }
 }

@@ -87,11 +87,15 @@ impl Draft {
 
 /// Legacy tables have no recorded content, so nothing in them can be taken back.
 fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
-    for object in register.objects().filter(|object| matches!(object.subject, Subject::Xtables { .. })) {
+    for object in register.objects().filter(|object| is_legacy(&object.subject)) {
         if register.asks_for(object) || register.altered(object).is_some() {
             draft.refuse(object, Reason::LegacyTable);
         }
     }
+}
+
+fn is_legacy(subject: &Subject) -> bool {
+    matches!(subject, Subject::Xtables { .. } | Subject::Legacy(_))
 }
 
 /// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
@@ -100,7 +104,7 @@ fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),
-            Subject::Xtables { .. } => false,
+            subject if is_legacy(subject) => false,
             subject => !there.contains(subject),
         };
         if is_gone {
