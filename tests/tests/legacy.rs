@@ -186,3 +186,102 @@ fn a_tracker_that_was_away_knows_the_rules_it_knew() {
     assert_eq!(of("10.99.0.0/16"), "unknown");
     tracker.stop().expect("a clean stop");
 }
+
+/// What `iptables-legacy-save` prints, without comments and counters.
+fn canonical(node: &Node) -> String {
+    node.sh("{ iptables-legacy-save; ip6tables-legacy-save; } | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'")
+        .expect("dumps")
+}
+
+fn reset(tracker: &Tracker<'_>, owner: &str) -> String {
+    let output = tracker.cli(&["reset", "--owner", owner, "--yes"]).expect("a reset");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{said}\n{}", tracker.log());
+    said
+}
+
+/// What everybody but Kubernetes does.
+fn others(node: &Node) {
+    node.admin_sh(
+        "iptables-legacy -A INPUT -s 192.0.2.1 -j ACCEPT
+         iptables-legacy -t nat -A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE
+         iptables-legacy -P OUTPUT DROP
+         ip6tables-legacy -A FORWARD -p tcp -m tcp --dport 22 -j ACCEPT",
+    )
+    .expect("rules");
+    node.run_as("dockerd", "iptables-legacy -N DOCKER-USER; iptables-legacy -I FORWARD -j DOCKER-USER").expect("rules");
+}
+
+#[test]
+fn a_reset_leaves_everybody_elses_legacy_rules() {
+    let plain = Node::new().expect("a node");
+    plain.sh("iptables-legacy -L >/dev/null; iptables-legacy -t nat -L >/dev/null").expect("tables");
+    others(&plain);
+    plain.admin_sh("iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT").expect("a rule");
+
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    kube_proxy(&node, 300);
+    others(&node);
+    node.run_as("kube-proxy", "iptables-legacy -P FORWARD DROP; iptables-legacy -A INPUT -s 192.0.2.1 -j ACCEPT")
+        .expect("a policy, and a rule equal to the administrator's");
+    node.admin_sh("iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT").expect("a rule");
+    let plan = tracker.text(&["plan", "--owner", "kubernetes", "--long"]).expect("a plan");
+    assert!(plan.contains("KUBE-SERVICES") && plan.contains("set back to ACCEPT"), "{plan}");
+    let said = reset(&tracker, "kubernetes");
+    assert_eq!(canonical(&node), canonical(&plain), "{said}\n{}", tracker.log());
+    let left = owners(&tracker);
+    assert!(left.values().all(|owner| !owner.starts_with("kubernetes")), "{left:#?}");
+    // of two equal rules the administrator's stayed
+    let equal = left.iter().find(|(line, _)| line.contains("192.0.2.1/32")).expect("the administrator's rule");
+    assert_eq!(equal.1, "admin/root");
+    let log = tracker.text(&["log", "--limit", "500"]).expect("a log");
+    assert!(log.contains("netdeed"), "{log}");
+    assert_eq!(gaps(&tracker), 0, "{log}");
+    let plan = tracker.json(&["plan", "--owner", "kubernetes"]).expect("a plan");
+    assert_eq!(plan["data"]["steps"].as_array().map(Vec::len), Some(0), "{plan:#}");
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn counters_of_rules_that_stay_go_on() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    node.admin_sh("iptables-legacy -A INPUT -s 127.0.0.1 -p udp -j ACCEPT").expect("a rule");
+    kube_proxy(&node, 3);
+    let mut packets = node.command("bash");
+    packets.args(["-ec", "for n in 1 2 3; do echo x > /dev/udp/127.0.0.1/9; done"]);
+    assert!(packets.status().expect("bash").success());
+    let count = || node.sh("iptables-legacy -nvxL INPUT | awk '/127.0.0.1/ {print $1}'").expect("a listing");
+    let before = count();
+    assert_eq!(before.trim(), "3");
+    reset(&tracker, "kubernetes");
+    assert_eq!(count(), before);
+    assert!(!canonical(&node).contains("KUBE-"));
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn what_others_need_is_refused_and_stays() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    kube_proxy(&node, 2);
+    node.admin_sh("iptables-legacy -A INPUT -j KUBE-FORWARD; iptables-legacy -t nat -A KUBE-SERVICES -j ACCEPT")
+        .expect("rules in and to chains of kube-proxy");
+    let said = reset(&tracker, "kubernetes");
+    let after = canonical(&node);
+    // the administrator jumps to the one chain, and has a rule in the other, to which kube-proxy's jump leads
+    for kept in
+        ["-A INPUT -j KUBE-FORWARD", ":KUBE-FORWARD", "-A KUBE-SERVICES -j ACCEPT", "kubernetes service portals"]
+    {
+        assert!(after.contains(kept), "no {kept} in\n{after}\n{said}");
+    }
+    for gone in ["kubernetes forwarding rules", "--ctstate INVALID", "10.96.0.1"] {
+        assert!(!after.contains(gone), "{gone} in\n{after}\n{said}");
+    }
+    assert!(said.contains("refused"), "{said}");
+    tracker.stop().expect("a clean stop");
+}

@@ -13,7 +13,7 @@ use tracker_ebpf::abi::{
     ABI_VERSION, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, kind,
 };
 
-use crate::kernel::{read_user, read_user_bytes};
+use crate::kernel::{read_user, read_user_bytes, read_user_whole};
 use crate::request::{argument, result};
 use crate::send;
 use crate::socket::{self, Descriptor};
@@ -60,7 +60,7 @@ pub(crate) fn netdeed_setsockopt(ctx: TracePointContext) -> u32 {
     }
     // SAFETY: a helper without arguments.
     let opened = unsafe { bpf_ktime_get_boot_ns() };
-    let mut replacing = Replacing {
+    let replacing = Replacing {
         opened,
         level,
         option,
@@ -71,9 +71,25 @@ pub(crate) fn netdeed_setsockopt(ctx: TracePointContext) -> u32 {
         table: read_user(argument(&ctx, 3)).unwrap_or([0; TABLE_NAME_BYTES]),
     };
     announce(&replacing);
-    replacing.copied = copy(opened, argument(&ctx, 3), u64::from(replacing.total));
     if REPLACING.insert(task::current_ids(), replacing, 0).is_err() {
         send::lost(kind::TABLE_REPLACED);
+    }
+    0
+}
+
+/// The same call, after [`netdeed_setsockopt`] found that it replaces a table: copies what it is replaced with. A program
+/// of its own, because the verifier walks through every turn of the loop, for each way that leads there.
+#[tracepoint]
+pub(crate) fn netdeed_setsockopt_copy(ctx: TracePointContext) -> u32 {
+    let option = argument(&ctx, 2) as u32;
+    if option != IPT_SO_SET_REPLACE && option != ARPT_SO_SET_REPLACE {
+        return 0;
+    }
+    let Some(replacing) = REPLACING.get_ptr_mut(task::current_ids()) else { return 0 };
+    // SAFETY: only this thread inserts and removes its own key, so the value stays while this runs.
+    unsafe {
+        let (opened, total) = ((*replacing).opened, u64::from((*replacing).total));
+        (*replacing).copied = copy(opened, argument(&ctx, 3), total);
     }
     0
 }
@@ -98,40 +114,47 @@ fn announce(replacing: &Replacing) {
 }
 
 /// Copies the value of the option, in pieces, as far as it fits and can be read, and says how much.
+///
+/// The verifier walks through every turn, so there is only one way to the next one: a whole piece was read.
 #[inline(always)]
 fn copy(opened: u64, value: u64, total: u64) -> u32 {
-    let mut copied: u64 = 0;
-    // a bound the verifier of 5.10 can follow: it walks through every turn
+    let whole = TABLE_CHUNK_BYTES as u64;
     for index in 0..TABLE_CHUNKS as u64 {
-        let offset = index * TABLE_CHUNK_BYTES as u64;
+        let offset = index * whole;
         if offset >= total {
-            break;
+            return offset as u32;
         }
         let Some(mut entry) = TABLES.reserve::<TableChunk>(0) else {
             send::lost(kind::TABLE_CHUNK);
-            break;
+            return offset as u32;
         };
         let record = entry.as_mut_ptr();
-        // SAFETY: the record is reserved ring memory, `data` of `TABLE_CHUNK_BYTES`.
-        let bytes = unsafe {
+        // SAFETY: the record is reserved ring memory.
+        let to: *mut u8 = unsafe {
             (*record).kind = kind::TABLE_CHUNK;
             (*record).abi = ABI_VERSION;
+            (*record).bytes = TABLE_CHUNK_BYTES as u32;
             (*record).thread = task::current_ids();
             (*record).opened = opened;
             (*record).offset = offset;
-            let to = (&raw mut (*record).data).cast();
-            let bytes = read_user_bytes(to, TABLE_CHUNK_BYTES as u32, value + offset, total - offset);
-            (*record).bytes = bytes;
-            bytes
+            (&raw mut (*record).data).cast()
         };
-        if bytes == 0 {
+        if total - offset < whole {
+            // SAFETY: `to` is writable for that many bytes.
+            let bytes = unsafe { read_user_bytes(to, TABLE_CHUNK_BYTES as u32, value + offset, total - offset) };
+            // SAFETY: as above.
+            unsafe { (*record).bytes = bytes };
+            entry.submit(send::QUIETLY);
+            return offset as u32 + bytes;
+        }
+        // SAFETY: `to` is writable for that many bytes.
+        if !unsafe { read_user_whole(to, TABLE_CHUNK_BYTES as u32, value + offset) } {
             entry.discard(send::QUIETLY);
-            break;
+            return offset as u32;
         }
         entry.submit(send::QUIETLY);
-        copied = offset + u64::from(bytes);
     }
-    copied as u32
+    (TABLE_CHUNKS * TABLE_CHUNK_BYTES) as u32
 }
 
 /// `setsockopt` returns.

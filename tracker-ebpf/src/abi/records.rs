@@ -19,9 +19,9 @@ pub const REQUEST_BYTES: usize = 768;
 /// Bytes of an xtables table name (`XT_TABLE_MAXNAMELEN`).
 pub const TABLE_NAME_BYTES: usize = 32;
 /// Bytes of what replaces a legacy table that one record carries.
-pub const TABLE_CHUNK_BYTES: usize = (16 << 10) - 32;
+pub const TABLE_CHUNK_BYTES: usize = (64 << 10) - 32;
 /// Most records one replacement is carried in: 8 MiB.
-pub const TABLE_CHUNKS: usize = 512;
+pub const TABLE_CHUNKS: usize = 128;
 /// A user id that was never set.
 pub const UNSET_UID: u32 = u32::MAX;
 /// Flag of [`RequestOpened`]: the request is longer than `total_bytes` says (more messages, or more fragments, than were

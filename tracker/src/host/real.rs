@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::{Host, HostError, NftBatch, Removal, files, nft, rtnetlink};
+use super::{Host, HostError, LegacyEdit, NftBatch, Removal, files, legacy, nft, rtnetlink};
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
 use crate::model::ids::Ifindex;
@@ -30,7 +30,8 @@ impl Host for RealHost {
             return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
         }
         let rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
-        let mut live = LiveState { generation: dump.generation, nft: dump.objects, rt, ..LiveState::default() };
+        let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
+        let mut live = LiveState { generation: dump.generation, nft: dump.objects, legacy, rt, ..LiveState::default() };
         if !paths.is_empty() {
             let mounts = capture::mounts::mounts().map_err(unread("the mount table"))?;
             live.mounts = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
@@ -41,6 +42,10 @@ impl Host for RealHost {
 
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
         nft::commit(batch)
+    }
+
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError> {
+        legacy::replace(edit)
     }
 
     fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {

@@ -210,6 +210,19 @@ pub struct ChainContent {
 }
 
 impl LegacyContent {
+    /// Digest of all of it: equal for a table in which nothing but counters changed.
+    pub fn digest(&self) -> Digest {
+        let mut digest = DigestBuilder::new("legacy-content");
+        for ChainContent { name, policy, rules } in &self.chains {
+            digest.field(name.as_str().as_bytes()).field(policy.map_or("", LegacyPolicy::as_str).as_bytes());
+            digest.field(&(rules.len() as u64).to_le_bytes());
+            for rule in rules {
+                digest.field(&rule.content.0);
+            }
+        }
+        digest.finish()
+    }
+
     /// The table, its chains and their rules as objects, each chain before its rules, rules in their order.
     pub fn into_objects(self) -> Vec<(LegacySubject, LegacySnapshot)> {
         let Self { table, chains } = self;
@@ -227,6 +240,28 @@ impl LegacyContent {
         }
         objects
     }
+}
+
+/// [`LegacyContent::digest`] of a table that is listed as objects, in the order of [`LegacyContent::into_objects`].
+pub fn table_digest<'a>(
+    table: &LegacyTable,
+    objects: impl Iterator<Item = (&'a LegacySubject, &'a LegacySnapshot)>,
+) -> Digest {
+    let mut content = LegacyContent { table: table.clone(), chains: Vec::new() };
+    for (subject, snapshot) in objects.filter(|(subject, _)| subject.table == *table) {
+        match (&subject.item, snapshot) {
+            (LegacyItem::Chain(name), LegacySnapshot::Chain(chain)) => {
+                content.chains.push(ChainContent { name: name.clone(), policy: chain.policy, rules: Vec::new() });
+            }
+            (LegacyItem::Rule { .. }, LegacySnapshot::Rule(rule)) => {
+                if let Some(chain) = content.chains.last_mut() {
+                    chain.rules.push(rule.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    content.digest()
 }
 
 /// Counts the rules of equal content along one chain.

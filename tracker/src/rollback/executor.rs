@@ -1,12 +1,16 @@
 //! The executor: does each step of a checked plan, decides nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::causes::causes;
-use crate::host::{Host, HostError, NftBatch, NftDelete, Removal};
+use crate::host::{Host, HostError, LegacyEdit, NftBatch, NftDelete, Removal};
+use crate::model::legacy::{LegacyItem, LegacySubject, LegacyTable};
 use crate::model::nft::{NftItem, NftSnapshot};
 use crate::model::operation::{OperationState, StepOutcome};
 use crate::model::subject::{Snapshot, Subject};
 
 use super::check::CheckedPlan;
+use super::plan::Plan;
 use super::step::{Action, Step};
 
 /// How an execution ended.
@@ -19,7 +23,7 @@ pub enum ExecutionState {
         /// The first failure.
         error: String,
     },
-    /// Somebody committed a ruleset in between; nothing was changed. Plan again.
+    /// Somebody committed a ruleset or replaced a legacy table in between; nothing was changed. Plan again.
     GenerationConflict,
 }
 
@@ -40,13 +44,14 @@ impl Execution {
             ExecutionState::Done => OperationState::Done,
             ExecutionState::Failed { error } => OperationState::Failed { error: error.clone() },
             ExecutionState::GenerationConflict => {
-                OperationState::Failed { error: "the nftables ruleset kept changing; nothing was removed".to_owned() }
+                OperationState::Failed { error: "the ruleset kept changing; nothing was removed".to_owned() }
             }
         }
     }
 }
 
-/// Executes a checked plan: the nf_tables steps as one commit, then the others one by one. `progress` is told the number
+/// Executes a checked plan: the nf_tables steps as one commit, those of each legacy table as one replacement, then the
+/// others one by one. `progress` is told the number
 /// of steps done and their total.
 ///
 /// When the commit fails nothing else is tried; after that, a failing step does not stop the others, which do not need
@@ -75,6 +80,19 @@ pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnM
         }
         progress(outcomes.len(), total);
     }
+    let (legacy, others): (Vec<&Step>, Vec<&Step>) = others.into_iter().partition(|step| step.action().is_legacy());
+    for (edit, steps) in edits(&plan, &legacy) {
+        match host.replace_legacy(&edit) {
+            Err(HostError::TableConflict { .. }) if outcomes.is_empty() => {
+                return Execution { outcomes, state: ExecutionState::GenerationConflict };
+            }
+            done => {
+                let error = done.err().map(|error| causes(&error));
+                outcomes.extend(steps.iter().map(|step| outcome(step, error.clone())));
+            }
+        }
+        progress(outcomes.len(), total);
+    }
     for step in others {
         let error = remove(host, step).err().map(|error| causes(&error));
         outcomes.push(outcome(step, error));
@@ -85,6 +103,29 @@ pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnM
         None => ExecutionState::Done,
     };
     Execution { outcomes, state }
+}
+
+/// The steps on each legacy table as one edit.
+fn edits<'a>(plan: &Plan, steps: &[&'a Step]) -> Vec<(LegacyEdit, Vec<&'a Step>)> {
+    let mut edits: BTreeMap<LegacyTable, (LegacyEdit, Vec<&Step>)> = BTreeMap::new();
+    for step in steps {
+        let Subject::Legacy(LegacySubject { table, item }) = step.subject() else { continue };
+        let (edit, its) = edits.entry(table.clone()).or_insert_with(|| {
+            let expected = plan.preconditions.table(table);
+            let (removed, policies) = (BTreeSet::new(), BTreeMap::new());
+            (LegacyEdit { table: table.clone(), expected, removed, policies }, Vec::new())
+        });
+        match (step.action(), item) {
+            (Action::RestorePolicy { policy }, LegacyItem::Chain(chain)) => {
+                edit.policies.insert(chain.clone(), policy);
+            }
+            _ => {
+                edit.removed.insert(item.clone());
+            }
+        }
+        its.push(step);
+    }
+    edits.into_values().collect()
 }
 
 fn outcome(step: &Step, error: Option<String>) -> StepOutcome {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::planner::InScope;
 use crate::model::ids::ObjectId;
+use crate::model::legacy::LegacyPolicy;
 use crate::model::owner::{Certainty, Evidence, Owner};
 use crate::model::subject::{Snapshot, Subject, describe};
 
@@ -27,6 +28,13 @@ pub enum Action {
     DeleteFlowtable,
     /// Deletes a table with everything in it.
     DeleteTable,
+    DeleteLegacyRule,
+    DeleteLegacyChain,
+    /// Sets a built-in chain's policy back.
+    RestorePolicy {
+        /// To what it was before.
+        policy: LegacyPolicy,
+    },
     DeleteIpRule,
     DeleteRoute,
     DeleteAddress,
@@ -46,12 +54,15 @@ impl Action {
             Self::DeleteObject => 4,
             Self::DeleteFlowtable => 5,
             Self::DeleteTable => 6,
-            Self::DeleteIpRule => 7,
-            Self::DeleteRoute => 8,
-            Self::DeleteAddress => 9,
-            Self::DeleteLink => 10,
-            Self::RemoveFile => 11,
-            Self::RemoveDir => 12,
+            Self::DeleteLegacyRule => 7,
+            Self::DeleteLegacyChain => 8,
+            Self::RestorePolicy { .. } => 9,
+            Self::DeleteIpRule => 10,
+            Self::DeleteRoute => 11,
+            Self::DeleteAddress => 12,
+            Self::DeleteLink => 13,
+            Self::RemoveFile => 14,
+            Self::RemoveDir => 15,
         }
     }
 
@@ -61,9 +72,20 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Whether the step is part of the replacement of a legacy table.
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Self::DeleteLegacyRule | Self::DeleteLegacyChain | Self::RestorePolicy { .. })
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::RemoveFile | Self::RemoveDir) { "remove" } else { "delete" })
+        match self {
+            Self::RemoveFile | Self::RemoveDir => f.write_str("remove"),
+            Self::RestorePolicy { policy } => write!(f, "set policy {policy} of"),
+            _ => f.write_str("delete"),
+        }
     }
 }
 
@@ -109,7 +131,20 @@ impl Step {
         Self { object: object.id, subject: object.subject.clone(), snapshot: live.clone(), why, action }
     }
 
-    /// The journal object it removes.
+    /// Makes the step that sets the policy of a built-in chain back, which the owner set last.
+    pub(super) fn restoring(proof: &InScope<'_>, live: &Snapshot, policy: LegacyPolicy) -> Self {
+        let object = proof.object();
+        let attribution = &object.changed.as_ref().unwrap_or(&object.created).attribution;
+        let why = Why {
+            owner: attribution.owner().clone(),
+            certainty: attribution.certainty(),
+            evidence: attribution.evidence().first().cloned(),
+        };
+        let action = Action::RestorePolicy { policy };
+        Self { object: object.id, subject: object.subject.clone(), snapshot: live.clone(), why, action }
+    }
+
+    /// The journal object it removes, or changes.
     pub fn object(&self) -> ObjectId {
         self.object
     }
@@ -143,6 +178,9 @@ impl Step {
 impl fmt::Display for Step {
     /// `- rule ip filter FORWARD handle 16   # kubernetes/kube-proxy exact: commit 7 names thread 4321`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "- {}   # {}", self.describe(), self.why)
+        match self.action {
+            Action::RestorePolicy { policy } => write!(f, "~ {} policy {policy}   # {}", self.describe(), self.why),
+            _ => write!(f, "- {}   # {}", self.describe(), self.why),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::legacy::LegacyExpectation;
 use super::live::LiveState;
 use super::plan::Plan;
 use crate::model::digest::Digest;
@@ -13,6 +14,7 @@ use crate::model::subject::{Snapshot, Subject, describe};
 /// What must be true after a plan was executed, taken before it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
+    legacy: LegacyExpectation,
     gone: BTreeMap<Subject, String>,
     stays: BTreeMap<Subject, (Digest, String)>,
 }
@@ -56,15 +58,15 @@ impl fmt::Display for Proof {
 impl Expectation {
     /// Notes what a plan will remove, and the digest of everything else in `before`.
     pub fn new(plan: &Plan, before: &LiveState) -> Self {
-        let gone: BTreeMap<Subject, String> =
-            plan.steps().iter().map(|step| (step.subject().clone(), step.describe())).collect();
+        let others = plan.steps().iter().filter(|step| !step.action().is_legacy());
+        let gone: BTreeMap<Subject, String> = others.map(|step| (step.subject().clone(), step.describe())).collect();
         let stays = kernel_objects(before)
             .filter(|(subject, now)| {
                 !gone.contains_key(subject) && !plan.implied().contains(subject) && !goes_by_itself(now)
             })
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
             .collect();
-        Self { gone, stays }
+        Self { legacy: LegacyExpectation::new(plan, before), gone, stays }
     }
 
     /// The paths to read again for [`Expectation::verify`].
@@ -94,6 +96,7 @@ impl Expectation {
                 Some(_) => {}
             }
         }
+        self.legacy.verify(after, &mut proof);
         proof
     }
 }

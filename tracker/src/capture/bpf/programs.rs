@@ -97,7 +97,7 @@ macro_rules! raw {
 
 /// Every program, in the order of attaching: exits before forks (so that what is seen to begin is seen to end), the end
 /// of a call before its begin.
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 12] = [
     raw!("netdeed_exit", "sched_process_exit", exit),
     raw!("netdeed_exec", "sched_process_exec", exec),
     raw!("netdeed_fork", "sched_process_fork", fork),
@@ -109,6 +109,8 @@ const PROGRAMS: [Program; 11] = [
     syscall!("netdeed_sendmmsg", "sys_enter_sendmmsg", requests, Some("netdeed_sendmmsg_done")),
     syscall!("netdeed_setsockopt_done", "sys_exit_setsockopt", sockets, None),
     syscall!("netdeed_setsockopt", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt_done")),
+    // attached later, it runs later: it goes on with what the one before began
+    syscall!("netdeed_setsockopt_copy", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt")),
 ];
 
 /// Loads and attaches every program and says what became of each.
@@ -196,8 +198,14 @@ mod tests {
         let usable = |offsets: &Offsets| {
             PROGRAMS.iter().filter(|program| (program.needs)(offsets)).map(|program| program.name).collect::<Vec<_>>()
         };
-        let expected =
-            ["netdeed_exit", "netdeed_exec", "netdeed_fork", "netdeed_setsockopt_done", "netdeed_setsockopt"];
+        let expected = [
+            "netdeed_exit",
+            "netdeed_exec",
+            "netdeed_fork",
+            "netdeed_setsockopt_done",
+            "netdeed_setsockopt",
+            "netdeed_setsockopt_copy",
+        ];
         assert_eq!(usable(&without_portid), expected);
         assert!(usable(&Offsets { task_start_boottime: ABSENT, ..every(1) }).is_empty());
         assert_eq!(usable(&Offsets { task_loginuid: ABSENT, ..every(1) }).len(), PROGRAMS.len());

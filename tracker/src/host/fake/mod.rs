@@ -4,12 +4,13 @@
 //! For tests, and for trying a plan without touching anything.
 
 mod files;
+mod legacy;
 mod net;
 mod ruleset;
 
 use std::io;
 
-use super::{Host, HostError, NftBatch, Removal};
+use super::{Host, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
@@ -18,6 +19,7 @@ use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSub
 use crate::model::subject::{Snapshot, Subject, describe};
 
 pub use files::FakeFiles;
+pub use legacy::FakeLegacy;
 pub use net::FakeNet;
 pub use ruleset::FakeRuleset;
 
@@ -29,6 +31,8 @@ pub type Interference = Box<dyn FnOnce(&mut FakeRuleset) + Send>;
 pub struct FakeHost {
     /// Its nf_tables ruleset.
     pub ruleset: FakeRuleset,
+    /// Its legacy tables.
+    pub legacy: FakeLegacy,
     /// Its links, addresses, routes and ip rules.
     pub net: FakeNet,
     /// Its files.
@@ -67,6 +71,7 @@ impl Host for FakeHost {
         let mut live = LiveState {
             generation: self.ruleset.generation(),
             nft: self.ruleset.dump(),
+            legacy: self.legacy.dump(),
             rt: self.net.dump(),
             names: self.files.names.clone(),
             mounts: self.files.mounts.clone(),
@@ -100,6 +105,10 @@ impl Host for FakeHost {
         next.commit();
         self.ruleset = next;
         Ok(())
+    }
+
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError> {
+        self.legacy.replace(edit)
     }
 
     fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {

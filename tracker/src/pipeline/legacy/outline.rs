@@ -87,7 +87,13 @@ impl Outline {
     }
 
     /// What must have happened for this to become `after`: removals, then what goes on, then what is new.
-    pub fn differences(&self, after: &LegacyContent) -> Vec<Difference> {
+    ///
+    /// Content does not tell which one of equal rules beside each other was removed: one that `is_removers` if there is.
+    pub fn differences(
+        &self,
+        after: &LegacyContent,
+        is_removers: &mut dyn FnMut(&LegacyItem) -> bool,
+    ) -> Vec<Difference> {
         let (mut gone, mut on, mut new) = (Vec::new(), Vec::new(), Vec::new());
         let none = Vec::new();
         for chain in &after.chains {
@@ -101,7 +107,7 @@ impl Outline {
                 _ => {}
             }
             let before = known.map_or(&none, |known| &known.rules);
-            rules(&chain.name, before, &chain.rules, (&mut gone, &mut on, &mut new));
+            rules(&chain.name, before, &chain.rules, is_removers, (&mut gone, &mut on, &mut new));
         }
         for (name, known) in &self.chains {
             if !after.chains.iter().any(|chain| chain.name == *name) {
@@ -116,13 +122,32 @@ impl Outline {
 
 type Lists<'a> = (&'a mut Vec<Difference>, &'a mut Vec<Difference>, &'a mut Vec<Difference>);
 
-fn rules(chain: &ChainName, before: &[Digest], after: &[LegacyRule], (gone, on, new): Lists<'_>) {
+fn rules(
+    chain: &ChainName,
+    before: &[Digest],
+    after: &[LegacyRule],
+    is_removers: &mut dyn FnMut(&LegacyItem) -> bool,
+    (gone, on, new): Lists<'_>,
+) {
     let contents: Vec<Digest> = after.iter().map(|rule| rule.content).collect();
     if before == contents {
         return;
     }
-    let Alignment { from, gone: lost, moved } = align(before, &contents);
+    let Alignment { mut from, gone: mut lost, moved } = align(before, &contents);
     let (were, are) = (named(chain, before), named(chain, &contents));
+    for at in 0..lost.len() {
+        let run = run(before, lost[at]);
+        let other = run.filter(|place| !lost.contains(place));
+        let others: Vec<usize> = other.collect();
+        if others.is_empty() || is_removers(&were[lost[at]]) {
+            continue;
+        }
+        let Some(better) = others.into_iter().find(|place| is_removers(&were[*place])) else { continue };
+        if let Some(kept) = from.iter_mut().find(|from| **from == Some(better)) {
+            *kept = Some(lost[at]);
+            lost[at] = better;
+        }
+    }
     gone.extend(lost.into_iter().map(|place| Difference::Removed(were[place].clone())));
     let moved: std::collections::BTreeSet<usize> = moved.into_iter().collect();
     for (place, (item, rule)) in are.into_iter().zip(after).enumerate() {
@@ -136,10 +161,66 @@ fn rules(chain: &ChainName, before: &[Digest], after: &[LegacyRule], (gone, on, 
     }
 }
 
+/// The places of the rules beside each other that are equal to the one at `place`, itself included.
+fn run(rules: &[Digest], place: usize) -> std::ops::Range<usize> {
+    let content = rules[place];
+    let start = rules[..place].iter().rposition(|rule| *rule != content).map_or(0, |before| before + 1);
+    let end = rules[place..].iter().position(|rule| *rule != content).map_or(rules.len(), |after| place + after);
+    start..end
+}
+
 /// The rules of a chain by the names they have.
 fn named(chain: &ChainName, rules: &[Digest]) -> Vec<LegacyItem> {
     let mut count = Nth::default();
     let item =
         |content: &Digest| LegacyItem::Rule { chain: chain.clone(), content: *content, nth: count.next(*content) };
     rules.iter().map(item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::legacy::{LegacyFamily, LegacyTable};
+
+    fn content(rules: &str) -> LegacyContent {
+        let rule = |byte: u8| LegacyRule {
+            entry: Vec::new(),
+            content: Digest([byte; 16]),
+            chain: None,
+            comment: None,
+            is_marked: false,
+        };
+        let rules = rules.bytes().map(rule).collect();
+        let chain = ChainContent { name: "INPUT".into(), policy: Some(LegacyPolicy::Accept), rules };
+        let table = LegacyTable { family: LegacyFamily::Ip, name: "filter".into() };
+        LegacyContent { table, chains: vec![chain] }
+    }
+
+    fn nth_removed(before: &str, after: &str, removers: &[u32]) -> Vec<u32> {
+        let mut is_removers =
+            |item: &LegacyItem| matches!(item, LegacyItem::Rule { nth, .. } if removers.contains(nth));
+        let differences = Outline::of(&content(before)).differences(&content(after), &mut is_removers);
+        let nth = |difference: &Difference| match difference {
+            Difference::Removed(LegacyItem::Rule { nth, .. }) => Some(*nth),
+            _ => None,
+        };
+        differences.iter().filter_map(nth).collect()
+    }
+
+    #[test]
+    fn of_equal_rules_beside_each_other_the_removers_own_went() {
+        assert_eq!(nth_removed("axxxb", "axxb", &[]), [0]);
+        assert_eq!(nth_removed("axxxb", "axxb", &[2]), [2]);
+        assert_eq!(nth_removed("axxxb", "axxb", &[0, 2]), [0]);
+        assert_eq!(nth_removed("xx", "x", &[1]), [1]);
+        // the place tells
+        assert_eq!(nth_removed("xax", "ax", &[1]), [0]);
+    }
+
+    #[test]
+    fn a_table_the_kernel_makes_has_its_built_in_chains() {
+        let initial = Outline::initial(&content("ab"));
+        let differences = initial.differences(&content("ab"), &mut |_| false);
+        assert!(matches!(differences.as_slice(), [Difference::Added(..), Difference::Added(..)]), "{differences:?}");
+    }
 }

@@ -9,14 +9,15 @@ use crate::attribution::verdict::Judge;
 use crate::capture;
 use crate::causes::causes;
 use crate::decode;
-use crate::model::change::ChangeKind;
+use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{GapReason, Source};
 use crate::model::ids::{ChainName, Tid};
 use crate::model::legacy::{
     LegacyChain, LegacyContent, LegacyFamily, LegacyItem, LegacyPolicy, LegacySnapshot, LegacySubject, LegacyTable,
 };
 use crate::model::object::Object;
-use crate::model::owner::{Attribution, Evidence};
+use crate::model::operation::OperationKind;
+use crate::model::owner::{Attribution, Evidence, Owner};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::BootTime;
 
@@ -63,16 +64,18 @@ impl Recorder {
     pub(super) fn table_replaced(&mut self, replaced: Replaced) {
         let Replaced { table, tid, opened, closed, total, attribution } = replaced;
         let bytes = total.and_then(|total| self.legacy.ledger.pieces.take((tid, opened), total));
-        let content = bytes.and_then(|bytes| match decode::legacy::replacement(table.family, &bytes) {
-            Ok(content) => Some(content).filter(|content| content.table == table),
-            Err(error) => {
-                self.board.undecoded("legacy table", &error.to_string());
-                None
-            }
+        let call = attribution.map(|attribution| {
+            let content = bytes.and_then(|bytes| self.replacement(&table, &bytes));
+            Call { opened, closed, attribution, content }
         });
-        let call = attribution.map(|attribution| Call { opened, closed, attribution, content });
         self.legacy.ledger.returned(table, tid, call);
         self.settle_tables(BootTime(0));
+    }
+
+    fn replacement(&self, table: &LegacyTable, bytes: &[u8]) -> Option<LegacyContent> {
+        let content = decode::legacy::replacement(table.family, bytes);
+        let content = content.inspect_err(|error| self.board.undecoded("legacy table", &error.to_string())).ok();
+        content.filter(|content| content.table == *table)
     }
 
     /// Records what is certain. Records of everything before `seen` were taken in.
@@ -122,7 +125,12 @@ impl Recorder {
         let before = before.unwrap_or_else(|| self.table_made(&table, &Outline::initial(&after)));
         let mut outline = Outline::of(&after);
         outline.inherit(&before);
-        let differences = before.differences(&after);
+        let remover = match calls.as_slice() {
+            [call] => self.remover(&call.attribution),
+            _ => None,
+        };
+        let mut is_removers = |item: &LegacyItem| self.is_owned(&table, item, remover.as_ref());
+        let differences = before.differences(&after, &mut is_removers);
         let suspects = if calls.len() > 1 { Suspect::all(&calls) } else { Vec::new() };
         let mut found = Differences::default();
         for difference in differences {
@@ -148,6 +156,26 @@ impl Recorder {
         if found != Differences::default() {
             let reason = GapReason::Unseen { source: Source::Legacy };
             self.append_gap(found.gap(self.recorded_until, reason));
+        }
+    }
+
+    /// Whose rules a call removes: its own owner's, or those of the owner that is being rolled back.
+    fn remover(&mut self, by: &Attribution) -> Option<Owner> {
+        if self.own_operation(by.actor()).is_some() {
+            let OperationKind::Reset { owner } = &self.operation.as_ref()?.kind;
+            return Some(owner.clone());
+        }
+        by.certainty().is_proven().then(|| by.owner().clone())
+    }
+
+    fn is_owned(&self, table: &LegacyTable, item: &LegacyItem, by: Option<&Owner>) -> bool {
+        let known = self.world.get(&subject_of(table, item.clone()));
+        let (Some(by), Some(id)) = (by, known.map(|known| known.id)) else { return false };
+        let is_made =
+            |change: &&Change| change.object == id && matches!(change.kind, ChangeKind::Created | ChangeKind::Found);
+        match self.changes.iter().find(is_made) {
+            Some(change) => change.deed.attribution.owner().is_within(by),
+            None => self.journal.object(id).ok().flatten().is_some_and(|object| object.owner().is_within(by)),
         }
     }
 

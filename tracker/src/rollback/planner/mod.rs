@@ -5,6 +5,7 @@
 //! live but not in the journal counts as somebody else's.
 
 mod drift;
+mod legacy;
 mod links;
 mod nft;
 mod paths;
@@ -35,6 +36,7 @@ pub fn plan(objects: &[Object], live: &LiveState, selection: &Selection) -> Plan
     let register = Register::new(objects, selection);
     let mut draft = Draft::default();
     nft::plan(&register, &live.nft, &mut draft);
+    legacy::plan(&register, &live.legacy, &mut draft);
     let relations = Relations::new(&live.rt);
     let going = links::plan(&register, live, &relations, &mut draft);
     routes::plan(&register, live, &relations, &going, &mut draft);
@@ -85,26 +87,23 @@ impl Draft {
     }
 }
 
-/// Legacy tables have no recorded content, so nothing in them can be taken back.
+/// Bridge tables of legacy xtables have no recorded content, so nothing in them can be taken back.
 fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
-    for object in register.objects().filter(|object| is_legacy(&object.subject)) {
+    for object in register.objects().filter(|object| matches!(object.subject, Subject::Xtables { .. })) {
         if register.asks_for(object) || register.altered(object).is_some() {
             draft.refuse(object, Reason::LegacyTable);
         }
     }
 }
 
-fn is_legacy(subject: &Subject) -> bool {
-    matches!(subject, Subject::Xtables { .. } | Subject::Legacy(_))
-}
-
 /// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
 fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
-    let there: BTreeSet<&Subject> = live.nft.iter().chain(&live.rt).map(|(subject, _)| subject).collect();
+    let there: BTreeSet<&Subject> =
+        live.nft.iter().chain(&live.legacy).chain(&live.rt).map(|(subject, _)| subject).collect();
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),
-            subject if is_legacy(subject) => false,
+            Subject::Xtables { .. } => false,
             subject => !there.contains(subject),
         };
         if is_gone {

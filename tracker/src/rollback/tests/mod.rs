@@ -2,6 +2,7 @@
 
 mod execution;
 mod laws;
+mod legacy;
 mod links;
 mod nft;
 mod paths;
