@@ -6,6 +6,7 @@
 pub mod capture_loop;
 pub mod command;
 pub mod effects;
+pub mod ip_sets;
 pub mod node;
 pub mod recorder;
 mod sources;

@@ -31,6 +31,12 @@ pub enum Action {
     DeleteRoute,
     DeleteAddress,
     DeleteLink,
+    DeleteMember,
+    /// Destroys an IP set with its members.
+    DestroyIpSet {
+        /// It holds other sets, which it keeps from being destroyed.
+        is_list: bool,
+    },
     RemoveFile,
     RemoveDir,
 }
@@ -50,8 +56,11 @@ impl Action {
             Self::DeleteRoute => 8,
             Self::DeleteAddress => 9,
             Self::DeleteLink => 10,
-            Self::RemoveFile => 11,
-            Self::RemoveDir => 12,
+            Self::DeleteMember => 11,
+            Self::DestroyIpSet { is_list: true } => 12,
+            Self::DestroyIpSet { is_list: false } => 13,
+            Self::RemoveFile => 20,
+            Self::RemoveDir => 21,
         }
     }
 
@@ -63,7 +72,11 @@ impl Action {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::RemoveFile | Self::RemoveDir) { "remove" } else { "delete" })
+        f.write_str(match self {
+            Self::RemoveFile | Self::RemoveDir => "remove",
+            Self::DestroyIpSet { .. } => "destroy",
+            _ => "delete",
+        })
     }
 }
 
