@@ -6,6 +6,7 @@ mod laws;
 mod links;
 mod nft;
 mod paths;
+mod selecting;
 
 use std::net::IpAddr;
 
