@@ -7,6 +7,7 @@ mod error;
 mod provision;
 mod shell;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,9 @@ enum Chore {
     },
     /// Installs the programs that tests, demo and benchmarks run.
     Provision,
+    /// Does what the tests order, inside of a virtual machine.
+    #[command(hide = true)]
+    VmGuest(vm::GuestArguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::BuildEbpf { check } => build_ebpf(check),
         Chore::Provision => provision::run(),
+        Chore::VmGuest(arguments) => vm::run_guest(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
