@@ -6,8 +6,8 @@ use super::records::{Ancestry, Header, assert_bytes};
 pub const NOTIFIED_BYTES: usize = 96;
 /// Flag of [`Notified`]: a thread of the kernel sends it, on nobody's behalf that could be named.
 pub const BY_KERNEL_THREAD: u32 = 1;
-/// Flag of [`Notified`]: it is sent where the kernel must not sleep, perhaps in an interrupt: the task may have nothing to
-/// do with it.
+/// Flag of [`Notified`]: it is not about a link itself, and sent where the kernel must not sleep, perhaps in an interrupt:
+/// the task may have nothing to do with it.
 pub const BY_CHANCE: u32 = 2;
 
 /// The kernel is about to notify the listeners of an rtnetlink change: sent on entry of `nlmsg_notify`, in the task that

@@ -164,7 +164,7 @@ pub enum NotifiedBy {
     Task,
     /// The kernel's own: a thread of its sends it.
     Kernel,
-    /// Perhaps somebody else's: it is sent where the kernel must not sleep.
+    /// Perhaps somebody else's: it may be sent in an interrupt.
     Unsure,
 }
 

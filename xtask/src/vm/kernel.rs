@@ -21,7 +21,7 @@ pub(super) struct Kernel {
 
 /// All of them, oldest first.
 pub(super) const KERNELS: [Kernel; 3] = [
-    Kernel { suite: "bullseye", name: "Debian 11", has_functions: false },
+    Kernel { suite: "bullseye", name: "Debian 11", has_functions: true },
     Kernel { suite: "bookworm", name: "Debian 12", has_functions: true },
     Kernel { suite: "trixie", name: "Debian 13", has_functions: true },
 ];
