@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What each stage may import of the others, and why where that is not the order of the flow.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("causes", &[]),
     ("decode", &["model"]),
     // a dump is decoded by the same pure functions as a notification
     ("capture", &["decode", "model"]),
     ("lineage", &["model"]),
+    // lines of nft and iptables are written of what decode takes apart
+    ("render", &["decode", "model"]),
     ("attribution", &["lineage", "model"]),
     ("journal", &["causes", "model"]),
     // reading before a removal is the same dump that capture takes; requests are built of what decode reads
