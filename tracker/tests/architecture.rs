@@ -11,11 +11,10 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("causes", &[]),
     ("decode", &["model"]),
+    ("render", &["decode", "model"]),
     // a dump is decoded by the same pure functions as a notification
     ("capture", &["decode", "model"]),
     ("lineage", &["model"]),
-    // lines of nft and iptables are written of what decode takes apart
-    ("render", &["decode", "model"]),
     ("attribution", &["lineage", "model"]),
     ("journal", &["causes", "model"]),
     // reading before a removal is the same dump that capture takes; requests are built of what decode reads
