@@ -126,7 +126,7 @@ impl ProcessTable {
             Observation::TableReplaced { time, task, .. } => self.see(*time, task),
             // a task of the kernel's, or one that is there by chance, teaches nothing about who acted
             Observation::Notified(notified) if notified.by == NotifiedBy::Task => {
-                self.see(notified.time, &notified.task)
+                self.see(notified.time, &notified.task);
             }
             _ => {}
         }
