@@ -222,7 +222,7 @@ mod tests {
             PROGRAMS.iter().filter(|program| (program.needs)(offsets)).map(|program| program.name).collect::<Vec<_>>()
         };
         let expected =
-            ["netdeed_exit", "netdeed_exec", "netdeed_fork", "netdeed_setsockopt_done", "netdeed_setsockopt"];
+            ["netdeed_exit", "netdeed_exec", "netdeed_fork", "netdeed_setsockopt_done", "netdeed_setsockopt", NOTIFY];
         assert_eq!(usable(&without_portid), expected);
         assert!(usable(&Offsets { task_start_boottime: ABSENT, ..every(1) }).is_empty());
         assert_eq!(usable(&Offsets { task_loginuid: ABSENT, ..every(1) }).len(), PROGRAMS.len());
