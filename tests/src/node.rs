@@ -21,7 +21,7 @@ mount --bind "$1/mnt" /etc
 umount -l "$1/mnt"
 for dir in /var/lib /var/log /run /opt; do mount -t tmpfs -o mode=755 "node${dir##*/}" "$dir"; done
 mkdir -p /run/lock /run/netns /var/lib/docker
-mount -t tracefs tracefs /sys/kernel/tracing
+test -e /sys/kernel/tracing/events || mount -t tracefs tracefs /sys/kernel/tracing
 ip link set lo up
 echo arranged
 exec sleep infinity

@@ -8,6 +8,7 @@ mod fuzz;
 mod provision;
 mod shell;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,9 @@ enum Chore {
     },
     /// Installs the programs that tests, demo and benchmarks run.
     Provision,
+    /// Does what the tests order, inside of a virtual machine.
+    #[command(hide = true)]
+    VmGuest(vm::GuestArguments),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::BuildEbpf { check } => build_ebpf(check),
         Chore::Provision => provision::run(),
+        Chore::VmGuest(arguments) => vm::run_guest(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

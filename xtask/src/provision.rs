@@ -31,8 +31,13 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs what is missing; does nothing when nothing is.
 pub(crate) fn run() -> Result<(), XtaskError> {
+    install_missing(&PACKAGES)
+}
+
+/// Installs those packages whose program is missing.
+pub(crate) fn install_missing(packages: &[(&str, &'static str)]) -> Result<(), XtaskError> {
     let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
+        packages.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
     install(&missing)
 }
 
