@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::attribution::ipsets::IpSetRequests;
+use crate::attribution::notifications::{NotificationTable, Notifier};
 use crate::attribution::requests::{Match, RequestTable, Window};
 use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
@@ -71,6 +72,9 @@ pub struct Recorder {
     journal: Box<dyn Journal>,
     lineage: ProcessTable,
     requests: RequestTable,
+    notifications: NotificationTable,
+    /// Who caused the rtnetlink datagram at hand, where the kernel let that be seen.
+    notifier: Option<Notifier>,
     judge: Judge,
     world: World,
     surroundings: Surroundings,
@@ -121,6 +125,8 @@ impl Recorder {
             requests: RequestTable::default(),
             ip_set_requests: IpSetRequests::default(),
             looks: LookState::new(surroundings.ip_set_looks.clone()),
+            notifications: NotificationTable::default(),
+            notifier: None,
             judge,
             world: World::default(),
             surroundings,
@@ -166,6 +172,7 @@ impl Recorder {
         let Batch { records, window, commands } = batch;
         let is_idle = records.is_empty();
         self.requests.forget_before(window);
+        self.notifications.forget_before(window);
         for record in records {
             self.record(record, window);
         }
@@ -203,6 +210,7 @@ impl Recorder {
                 self.begin_datagram(&report);
             }
             Raw::Rtnetlink(datagram) => {
+                self.notifier = self.notifications.take(&datagram, self.surroundings.scope.netns, window);
                 if decode::rtnl::decode(&datagram, &mut observations) > 0 {
                     self.board.undecoded("rtnetlink message", "not understood");
                     self.lose(Source::Rtnetlink, GapReason::Undecoded { source: Source::Rtnetlink });
@@ -215,6 +223,7 @@ impl Recorder {
         for observation in observations {
             self.observe(observation, window);
         }
+        self.notifier = None;
     }
 
     fn observe(&mut self, observation: Observation, window: Window) {
@@ -238,6 +247,10 @@ impl Recorder {
                 let touched = self.ip_set_requests.close(tid, time);
                 self.look_at(touched);
             }
+            Observation::Notified(notified) => {
+                let task = notified.task.clone();
+                self.notifications.note(notified, || self.lineage.actor_of(&task));
+            }
             Observation::TableReplaced { task, netns, family, table, result, .. } => {
                 if netns == self.surroundings.scope.netns && result == 0 {
                     let actor = self.lineage.actor_of(&task);
@@ -256,6 +269,7 @@ impl Recorder {
                     self.requests.lost(window.before);
                     self.ip_set_requests.lost(window.before);
                     self.look_at(Some(None));
+                    self.notifications.lost(window.before);
                 }
                 self.lose(source, gap_reason(source, lost));
             }
