@@ -3,9 +3,11 @@
 //! All structures are `repr(C)` without implicit padding and without `bool`; sizes are asserted at compile time. Numbers
 //! are in the machine's byte order. Bytes past a stated length are whatever the ring held before: never read them.
 
+mod notified;
 mod offsets;
 mod records;
 
+pub use notified::{BY_CHANCE, BY_KERNEL_THREAD, NOTIFIED_BYTES, Notified};
 pub use offsets::{ABSENT, Offsets};
 pub use records::{
     ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header,
@@ -31,10 +33,12 @@ pub mod kind {
     pub const REQUEST_CLOSED: u16 = 5;
     /// [`TableReplaced`](super::TableReplaced).
     pub const TABLE_REPLACED: u16 = 6;
-    /// [`TableOpened`](super::TableOpened).
-    pub const TABLE_OPENED: u16 = 7;
-    /// [`TableChunk`](super::TableChunk), in a ring of its own. 8 and 9 are slots of another meaning.
-    pub const TABLE_CHUNK: u16 = 10;
+    /// [`Notified`](super::Notified).
+    pub const NOTIFIED: u16 = 7;
+    /// [`TableOpened`](super::TableOpened). 8 and 9 are slots of another meaning.
+    pub const TABLE_OPENED: u16 = 10;
+    /// [`TableChunk`](super::TableChunk), in a ring of its own.
+    pub const TABLE_CHUNK: u16 = 11;
 }
 
 /// Slots of the per-CPU counter map: slot `kind` counts records of that kind that were lost, the others count attempts.

@@ -3,23 +3,27 @@
 //! Total: any bytes give an observation or an error that says what is wrong. Counts and lengths a record states are
 //! never trusted beyond the bytes that are there.
 
+mod notified;
 mod reader;
 
 use std::mem::{offset_of, size_of};
 
 use tracker_ebpf::abi::{
     ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, Exit, Fork, Header, LENGTH_IS_LOWER_BOUND,
-    REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_CHUNK_BYTES, TABLE_NAME_BYTES, TableChunk, TableOpened,
-    TableReplaced, UNSET_UID, kind, sockopt,
+    Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_CHUNK_BYTES, TABLE_NAME_BYTES, TableChunk,
+    TableOpened, TableReplaced, UNSET_UID, kind, sockopt,
 };
 
-use crate::decode::request;
+use crate::decode::{ipset, request};
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
 use crate::model::observation::{AncestorRef, Observation, Request, TaskRef};
 use crate::model::process::ProcessKey;
 use crate::model::time::BootTime;
 
 use reader::Reader;
+
+/// `NETLINK_NETFILTER`.
+const NETLINK_NETFILTER: u32 = 12;
 
 /// Why a record has no observation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +85,7 @@ pub fn decode(record: &[u8]) -> Result<Observation, DecodeError> {
         kind::REQUEST_CLOSED => Ok(closed(Reader::new("request end", record, size_of::<RequestClosed>())?)),
         kind::TABLE_OPENED => replacing(Reader::new("table begin", record, size_of::<TableOpened>())?),
         kind::TABLE_REPLACED => replaced(Reader::new("table", record, size_of::<TableReplaced>())?),
+        kind::NOTIFIED => Ok(notified::decode(Reader::new("notification", record, size_of::<Notified>())?)),
         found => Err(DecodeError::Kind { found }),
     }
 }
@@ -199,6 +204,11 @@ fn opened(record: Reader<'_>) -> Observation {
         length,
         messages,
         is_truncated: is_cut || is_longer,
+        ip_sets: if protocol == NETLINK_NETFILTER {
+            ipset::orders(data, if is_longer { u64::MAX } else { length })
+        } else {
+            Vec::new()
+        },
     })
 }
 

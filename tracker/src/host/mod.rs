@@ -6,12 +6,14 @@
 pub mod error;
 pub mod fake;
 pub mod files;
+pub mod ipset;
 pub mod legacy;
 pub mod nft;
 pub mod real;
 pub mod rtnetlink;
 
 use crate::model::ids::Ifindex;
+use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathSnapshot};
@@ -20,7 +22,7 @@ use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSub
 pub use error::HostError;
 pub use fake::FakeHost;
 pub use legacy::LegacyEdit;
-pub use nft::{NftBatch, NftDelete};
+pub use nft::{NftAdd, NftBatch, NftCommand, NftDelete, Place};
 pub use real::RealHost;
 
 /// What became of a removal.
@@ -43,11 +45,11 @@ pub trait Host {
     /// [`HostError`] when any part cannot be read: a partial picture would make foreign things invisible.
     fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError>;
 
-    /// Commits a batch of nf_tables deletions, all or nothing.
+    /// Commits a batch of nf_tables changes, all or nothing.
     ///
     /// # Errors
     /// [`HostError::GenerationConflict`] when the ruleset is not the one the batch was made for, [`HostError::Io`] naming
-    /// the first object the kernel refused to delete. Nothing was changed in either case.
+    /// the first object the kernel refused to change. Nothing was changed in either case.
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError>;
 
     /// Changes one legacy table, all or nothing.
@@ -80,6 +82,12 @@ pub trait Host {
     /// # Errors
     /// [`HostError`] when it is another one now, or the kernel refuses.
     fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError>;
+
+    /// Destroys an IP set with its members, or deletes one member.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses, as it does while rules use a set.
+    fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError>;
 
     /// Removes a file, or a directory that is empty.
     ///

@@ -20,14 +20,16 @@ pub enum Source {
     Rtnetlink,
     /// Directory and file events.
     Fanotify,
+    /// IP sets, which are looked at after each request that may have changed one.
+    IpSets,
     /// Legacy xtables tables.
     Legacy,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 6] =
-        [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify, Self::Legacy];
+    pub const ALL: [Self; 7] =
+        [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify, Self::IpSets, Self::Legacy];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Source {
             Self::Rtnetlink => "rtnetlink",
             Self::Fanotify => "fanotify",
             Self::Legacy => "legacy",
+            Self::IpSets => "ip-sets",
         }
     }
 }

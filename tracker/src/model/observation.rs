@@ -2,6 +2,7 @@
 
 use super::gap::Source;
 use super::ids::{Generation, Ifindex, NetlinkSeq, NetnsId, Portid, Tgid, Tid};
+use super::ipset::IpSetOrder;
 use super::process::ProcessKey;
 use super::subject::{Snapshot, Subject};
 use super::time::BootTime;
@@ -166,6 +167,36 @@ pub enum Observation {
         /// How many, where known.
         lost: Option<u64>,
     },
+    /// The kernel is about to send an rtnetlink notification.
+    Notified(Notified),
+}
+
+/// An rtnetlink notification on its way, and whose doing it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notified {
+    /// When.
+    pub time: BootTime,
+    /// In which task.
+    pub task: TaskRef,
+    /// What that says.
+    pub by: NotifiedBy,
+    /// Network namespace whose listeners get it.
+    pub netns: NetnsId,
+    /// Length of the datagram, bytes.
+    pub length: u32,
+    /// Its first bytes, as listeners get them.
+    pub head: Vec<u8>,
+}
+
+/// Whose doing a notification is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotifiedBy {
+    /// The task's.
+    Task,
+    /// The kernel's own: a thread of its sends it.
+    Kernel,
+    /// Perhaps somebody else's: it may be sent in an interrupt.
+    Unsure,
 }
 
 /// A directory or file event.
@@ -219,6 +250,8 @@ pub struct Request {
     pub messages: Vec<RequestMessage>,
     /// Whether messages or attributes were cut.
     pub is_truncated: bool,
+    /// What it asks of the ip_set subsystem.
+    pub ip_sets: Vec<IpSetOrder>,
 }
 
 /// One netlink message of a request, as far as attribution needs it.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, DigestBuilder};
 use super::ids::Ifindex;
+use super::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
 use super::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use super::nft::{NftItem, NftSnapshot, NftSubject};
@@ -35,6 +36,8 @@ pub enum Subject {
     IpRule(IpRuleSubject),
     /// A directory or file.
     Path(AbsPath),
+    /// An IP set or a member of one.
+    IpSet(IpSetSubject),
     /// A legacy xtables table, or something in one.
     Legacy(LegacySubject),
 }
@@ -56,6 +59,8 @@ pub enum Snapshot {
     IpRule(IpRuleSnapshot),
     /// Of a directory or file.
     Path(PathSnapshot),
+    /// Of an IP set or a member.
+    IpSet(IpSetSnapshot),
     /// Of a legacy xtables table, or of something in one.
     Legacy(LegacySnapshot),
 }
@@ -71,6 +76,7 @@ impl Snapshot {
             Self::Route(route) => route.content,
             Self::IpRule(rule) => DigestBuilder::new("ip-rule").field(rule.text.as_bytes()).finish(),
             Self::Path(path) => path.digest(),
+            Self::IpSet(set) => set.digest(),
             Self::Legacy(legacy) => legacy.digest(),
         }
     }
@@ -95,11 +101,13 @@ pub enum Class {
     IpRule,
     Dir,
     File,
+    IpSet,
+    Member,
 }
 
 impl Class {
     /// Every class, in the order lists show them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Table,
         Self::Chain,
         Self::Rule,
@@ -114,6 +122,8 @@ impl Class {
         Self::IpRule,
         Self::Dir,
         Self::File,
+        Self::IpSet,
+        Self::Member,
     ];
 
     /// Class of an object.
@@ -138,6 +148,8 @@ impl Class {
             Subject::Address(_) => Self::Address,
             Subject::Route(_) => Self::Route,
             Subject::IpRule(_) => Self::IpRule,
+            Subject::IpSet(IpSetSubject { item: IpSetItem::Set, .. }) => Self::IpSet,
+            Subject::IpSet(IpSetSubject { item: IpSetItem::Member { .. }, .. }) => Self::Member,
             Subject::Path(_) => match snapshot {
                 Snapshot::Path(PathSnapshot { kind: PathKind::Dir, .. }) => Self::Dir,
                 _ => Self::File,
@@ -162,6 +174,8 @@ impl Class {
             Self::IpRule => "iprule",
             Self::Dir => "dir",
             Self::File => "file",
+            Self::IpSet => "ipset",
+            Self::Member => "member",
         }
     }
 }
@@ -205,6 +219,7 @@ pub fn describe(subject: &Subject, snapshot: &Snapshot) -> String {
         (Subject::Route(route), _) => format!("route {route}"),
         (Subject::IpRule(rule), Snapshot::IpRule(snapshot)) => format!("iprule {}: {}", rule.priority, snapshot.text),
         (Subject::IpRule(rule), _) => format!("iprule {}", rule.priority),
+        (Subject::IpSet(set), _) => set.to_string(),
         (Subject::Path(path), snapshot) => format!("{} {path}", Class::of(subject, snapshot)),
     }
 }

@@ -6,9 +6,12 @@
 pub mod capture_loop;
 pub mod command;
 pub mod effects;
+pub mod ip_sets;
+mod ledger;
 pub mod legacy;
 pub mod node;
 pub mod recorder;
+mod running;
 mod sources;
 pub mod start;
 pub mod status;

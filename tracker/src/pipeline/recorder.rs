@@ -1,5 +1,6 @@
 //! The recorder: the one writer. Takes batches of records and turns them into journal entries.
 
+mod ip_sets;
 mod keep;
 mod legacy;
 mod nft;
@@ -14,9 +15,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+use crate::attribution::ipsets::IpSetRequests;
+use crate::attribution::notifications::{NotificationTable, Notifier};
 use crate::attribution::requests::{Match, RequestTable, Window};
 use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
+use crate::capture::ipset::IpSetLooks;
 use crate::capture::roots::Root;
 use crate::decode;
 use crate::journal::{Journal, JournalError};
@@ -39,6 +43,7 @@ use super::capture_loop::{Batch, CommandQueue};
 use super::effects::Effect;
 use super::status::Board;
 use super::world::{Tracked, World};
+use ip_sets::LookState;
 use legacy::{LegacyTables, Replaced, table_of};
 use nft::{HandleMarks, OpenCommit};
 use routes::RouteCauses;
@@ -58,7 +63,9 @@ pub struct Surroundings {
     pub scan_limit: usize,
     /// Our own process: its changes belong to the operation under way.
     pub own_tgid: Tgid,
-    /// By which the recorder asks the capture loop for what is queued.
+    /// Where looks at IP sets are ordered.
+    pub ip_set_looks: IpSetLooks,
+    /// By which an order comes back behind everything the kernel has queued by then.
     pub commands: CommandQueue,
 }
 
@@ -67,6 +74,9 @@ pub struct Recorder {
     journal: Box<dyn Journal>,
     lineage: ProcessTable,
     requests: RequestTable,
+    notifications: NotificationTable,
+    /// Who caused the rtnetlink datagram at hand, where the kernel let that be seen.
+    notifier: Option<Notifier>,
     judge: Judge,
     world: World,
     surroundings: Surroundings,
@@ -93,6 +103,9 @@ pub struct Recorder {
     legacy: LegacyTables,
     /// Answers that wait until it is known what calls changed in legacy tables.
     held: Vec<SyncSender<Result<(), JournalError>>>,
+    /// Requests to the ip_set subsystem since it was looked at.
+    ip_set_requests: IpSetRequests,
+    looks: LookState,
     operation: Option<Operation>,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
@@ -115,6 +128,10 @@ impl Recorder {
             journal,
             lineage,
             requests: RequestTable::default(),
+            ip_set_requests: IpSetRequests::default(),
+            looks: LookState::new(surroundings.ip_set_looks.clone()),
+            notifications: NotificationTable::default(),
+            notifier: None,
             judge,
             world: World::default(),
             surroundings,
@@ -162,6 +179,7 @@ impl Recorder {
         let Batch { records, window, commands } = batch;
         let is_idle = records.is_empty();
         self.requests.forget_before(window);
+        self.notifications.forget_before(window);
         for record in records {
             self.record(record, window);
         }
@@ -170,6 +188,7 @@ impl Recorder {
         self.resync_lost();
         self.settle_tables(window.before);
         self.look_at_tables();
+        self.look_again();
         self.commit();
         self.release();
         self.tick(is_idle);
@@ -186,6 +205,7 @@ impl Recorder {
         self.resync_lost();
         self.doubt_tables();
         self.look_at_tables();
+        self.look_again();
         self.commit();
         self.tick(true);
     }
@@ -202,31 +222,47 @@ impl Recorder {
                 self.begin_datagram(&report);
             }
             Raw::Rtnetlink(datagram) => {
+                self.notifier = self.notifications.take(&datagram, self.surroundings.scope.netns, window);
                 if decode::rtnl::decode(&datagram, &mut observations) > 0 {
                     self.board.undecoded("rtnetlink message", "not understood");
                     self.lose(Source::Rtnetlink, GapReason::Undecoded { source: Source::Rtnetlink });
                 }
             }
             Raw::Path(path) => observations.push(Observation::Path(path)),
+            Raw::IpSets(look) => self.ip_sets(look),
             Raw::Lost { source, lost } => observations.push(Observation::Loss { source, lost }),
         }
         for observation in observations {
             self.observe(observation, window);
         }
+        self.notifier = None;
     }
 
     fn observe(&mut self, observation: Observation, window: Window) {
         self.lineage.observe(&observation);
         match observation {
             Observation::Fork { .. } | Observation::Exec { .. } => {}
-            Observation::Exit { time, process } => self.requests.exited(process, time),
+            Observation::Exit { time, process } => {
+                self.requests.exited(process, time);
+                let touched = self.ip_set_requests.exited(process, time);
+                self.look_at(touched);
+            }
             Observation::RequestOpened(request) => {
                 if RequestTable::is_change(&request) {
                     let actor = Arc::new(self.lineage.actor_of(&request.task));
+                    self.ip_set_request(&request, &actor);
                     self.requests.open(request, actor);
                 }
             }
-            Observation::RequestClosed { time, tid, portid, result: _ } => self.requests.close(tid, time, portid),
+            Observation::RequestClosed { time, tid, portid, result: _ } => {
+                self.requests.close(tid, time, portid);
+                let touched = self.ip_set_requests.close(tid, time);
+                self.look_at(touched);
+            }
+            Observation::Notified(notified) => {
+                let task = notified.task.clone();
+                self.notifications.note(notified, || self.lineage.actor_of(&task));
+            }
             Observation::TableOpened { opened, tid, netns, family, table } => {
                 if let Some(table) = table_of(family, &table).filter(|_| netns == self.surroundings.scope.netns) {
                     self.legacy.ledger.opened(table, (tid, opened));
@@ -246,6 +282,9 @@ impl Recorder {
                     self.requests.lost(window.before);
                     self.legacy.ledger.forget_calls();
                     self.lose(Source::Legacy, gap_reason(source, lost));
+                    self.ip_set_requests.lost(window.before);
+                    self.look_at(Some(None));
+                    self.notifications.lost(window.before);
                 }
                 self.lose(source, gap_reason(source, lost));
             }
@@ -379,7 +418,9 @@ impl Recorder {
 /// Why a lost record makes a gap.
 fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
     match source {
-        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::Legacy => GapReason::Overrun { source },
+        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Legacy => {
+            GapReason::Overrun { source }
+        }
         Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },
     }
 }

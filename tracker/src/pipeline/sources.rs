@@ -4,7 +4,7 @@ use tracing::warn;
 
 use crate::capture::bpf::{self, BpfOptions, BpfReport, ProgramState, SelfTest};
 use crate::capture::fanotify::{Limits, RootReport, Watch};
-use crate::capture::{CaptureError, RawSource};
+use crate::capture::{self, CaptureError, RawSource};
 use crate::causes::causes;
 use crate::config::CaptureConfig;
 use crate::control::api::{BpfProgramView, SelfTestView, SourceState};
@@ -20,9 +20,12 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
     }
     let options = BpfOptions { ring_bytes: config.ring_bytes, ..BpfOptions::default() };
     match bpf::load(&options) {
-        Ok((mut source, report)) => {
+        Ok((mut source, _)) => {
             let tests = bpf::self_test(&mut source);
-            say(board, &report, &tests);
+            if let Some(why) = tests.notifications_failure() {
+                source.distrust_notifications(why);
+            }
+            say(board, source.report(), &tests);
             Some(Box::new(source))
         }
         Err(error) => {
@@ -70,7 +73,11 @@ fn say(board: &Board, report: &BpfReport, tests: &SelfTest) {
         "requests",
         report.sees_requests(),
         tests.requests_passed(),
-        "BPF on netlink requests",
+        if report.sees_notifications() {
+            "BPF on netlink requests, and on notifications where they are caused"
+        } else {
+            "BPF on netlink requests; links are matched by what requests name"
+        },
         "BPF programs did not attach; links and routes have no actor",
     );
     tell(
@@ -107,6 +114,16 @@ pub(super) fn buffer(board: &Board, name: &str, size: usize, wanted: usize) {
         let remedy = "give netdeedd CAP_NET_ADMIN, or raise net.core.rmem_max".to_owned();
         board.source(name, SourceState::Degraded, format!("{detail} of {} wanted", wanted / 1024), Some(remedy));
     }
+}
+
+/// Says whether IP sets can be looked at.
+pub(super) fn ip_sets(board: &Board) {
+    let detail = if capture::ipset::is_loaded() {
+        "looked at after each request to change them"
+    } else {
+        "the ip_set subsystem is not loaded; looked at once a request loads it"
+    };
+    board.source("ip sets", SourceState::Ok, detail.to_owned(), None);
 }
 
 /// Bounds of the watcher.

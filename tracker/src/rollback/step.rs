@@ -1,10 +1,11 @@
-//! Steps: one removal each, made only from an object proven to be in scope.
+//! Steps: one removal or setting back each, made only from an object proven to be in scope.
 
 use std::fmt;
 
 use super::planner::InScope;
 use crate::model::ids::ObjectId;
 use crate::model::legacy::LegacyPolicy;
+use crate::model::nft::{ChainSnapshot, NftSnapshot};
 use crate::model::owner::{Certainty, Evidence, Owner};
 use crate::model::subject::{Snapshot, Subject, describe};
 
@@ -28,6 +29,11 @@ pub enum Action {
     DeleteFlowtable,
     /// Deletes a table with everything in it.
     DeleteTable,
+    /// Sets the policy of a base chain back.
+    SetPolicy {
+        /// What it is to be: 0 drop, 1 accept.
+        policy: u32,
+    },
     DeleteLegacyRule,
     DeleteLegacyChain,
     /// Sets a built-in chain's policy back.
@@ -39,6 +45,12 @@ pub enum Action {
     DeleteRoute,
     DeleteAddress,
     DeleteLink,
+    DeleteMember,
+    /// Destroys an IP set with its members.
+    DestroyIpSet {
+        /// It holds other sets, which it keeps from being destroyed.
+        is_list: bool,
+    },
     RemoveFile,
     RemoveDir,
 }
@@ -54,21 +66,25 @@ impl Action {
             Self::DeleteObject => 4,
             Self::DeleteFlowtable => 5,
             Self::DeleteTable => 6,
-            Self::DeleteLegacyRule => 7,
-            Self::DeleteLegacyChain => 8,
-            Self::RestorePolicy { .. } => 9,
-            Self::DeleteIpRule => 10,
-            Self::DeleteRoute => 11,
-            Self::DeleteAddress => 12,
-            Self::DeleteLink => 13,
-            Self::RemoveFile => 14,
-            Self::RemoveDir => 15,
+            Self::SetPolicy { .. } => 7,
+            Self::DeleteLegacyRule => 8,
+            Self::DeleteLegacyChain => 9,
+            Self::RestorePolicy { .. } => 10,
+            Self::DeleteIpRule => 11,
+            Self::DeleteRoute => 12,
+            Self::DeleteAddress => 13,
+            Self::DeleteLink => 14,
+            Self::DeleteMember => 15,
+            Self::DestroyIpSet { is_list: true } => 16,
+            Self::DestroyIpSet { is_list: false } => 17,
+            Self::RemoveFile => 20,
+            Self::RemoveDir => 21,
         }
     }
 
     /// Whether the step is part of the one nf_tables batch.
     pub fn is_nft(self) -> bool {
-        self.phase() <= Self::DeleteTable.phase()
+        self.phase() < Self::DeleteIpRule.phase()
     }
 }
 
@@ -83,6 +99,8 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RemoveFile | Self::RemoveDir => f.write_str("remove"),
+            Self::DestroyIpSet { .. } => f.write_str("destroy"),
+            Self::SetPolicy { .. } => f.write_str("set back"),
             Self::RestorePolicy { policy } => write!(f, "set policy {policy} of"),
             _ => f.write_str("delete"),
         }
@@ -108,7 +126,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// One removal. Only the planner makes steps, from objects it has proven to be in scope.
+/// One removal, or one setting back. Only the planner makes steps, from objects it has proven to be in scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     object: ObjectId,
@@ -122,25 +140,12 @@ impl Step {
     /// Makes the step that removes an object in scope, which looks like `live` now.
     pub(super) fn new(proof: &InScope<'_>, live: &Snapshot, action: Action) -> Self {
         let object = proof.object();
-        let attribution = &object.created.attribution;
+        let attribution = &proof.deed().attribution;
         let why = Why {
             owner: attribution.owner().clone(),
             certainty: attribution.certainty(),
             evidence: attribution.evidence().first().cloned(),
         };
-        Self { object: object.id, subject: object.subject.clone(), snapshot: live.clone(), why, action }
-    }
-
-    /// Makes the step that sets the policy of a built-in chain back, which the owner set last.
-    pub(super) fn restoring(proof: &InScope<'_>, live: &Snapshot, policy: LegacyPolicy) -> Self {
-        let object = proof.object();
-        let attribution = &object.changed.as_ref().unwrap_or(&object.created).attribution;
-        let why = Why {
-            owner: attribution.owner().clone(),
-            certainty: attribution.certainty(),
-            evidence: attribution.evidence().first().cloned(),
-        };
-        let action = Action::RestorePolicy { policy };
         Self { object: object.id, subject: object.subject.clone(), snapshot: live.clone(), why, action }
     }
 
@@ -169,9 +174,25 @@ impl Step {
         self.action
     }
 
-    /// What people call the object.
+    /// The object's content after the step; `None` when it is gone then.
+    pub fn after(&self) -> Option<Snapshot> {
+        let Action::SetPolicy { policy } = self.action else { return None };
+        let mut after = self.snapshot.clone();
+        if let Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })) = &mut after {
+            base.policy = policy;
+        }
+        Some(after)
+    }
+
+    /// What people call the object, and for a policy what it is set to.
     pub fn describe(&self) -> String {
-        describe(&self.subject, &self.snapshot)
+        let object = describe(&self.subject, &self.snapshot);
+        match self.action {
+            Action::SetPolicy { policy } => {
+                format!("{object} policy {}", if policy == 0 { "drop" } else { "accept" })
+            }
+            _ => object,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::legacy::LegacyExpectation;
 use super::live::LiveState;
 use super::plan::Plan;
 use crate::model::digest::Digest;
+use crate::model::ipset::IpSetSnapshot;
 use crate::model::nft::NftSnapshot;
 use crate::model::path::AbsPath;
 use crate::model::subject::{Snapshot, Subject, describe};
@@ -59,13 +60,19 @@ impl Expectation {
     /// Notes what a plan will remove, and the digest of everything else in `before`.
     pub fn new(plan: &Plan, before: &LiveState) -> Self {
         let others = plan.steps().iter().filter(|step| !step.action().is_legacy());
-        let gone: BTreeMap<Subject, String> = others.map(|step| (step.subject().clone(), step.describe())).collect();
-        let stays = kernel_objects(before)
+        let goes = others.filter(|step| step.after().is_none());
+        let gone: BTreeMap<Subject, String> = goes.map(|step| (step.subject().clone(), step.describe())).collect();
+        let mut stays: BTreeMap<Subject, (Digest, String)> = kernel_objects(before)
             .filter(|(subject, now)| {
                 !gone.contains_key(subject) && !plan.implied().contains(subject) && !goes_by_itself(now)
             })
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
             .collect();
+        for step in plan.steps() {
+            if let Some(after) = step.after() {
+                stays.insert(step.subject().clone(), (after.digest(), step.describe()));
+            }
+        }
         Self { legacy: LegacyExpectation::new(plan, before), gone, stays }
     }
 
@@ -102,7 +109,7 @@ impl Expectation {
 }
 
 fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot)> {
-    live.nft.iter().chain(&live.rt).map(|(subject, now)| (subject, now))
+    live.nft.iter().chain(&live.rt).chain(&live.ip_sets).map(|(subject, now)| (subject, now))
 }
 
 /// Elements that time out, and addresses and routes that routers renew, are no proof of anything when they are missing.
@@ -110,6 +117,7 @@ fn goes_by_itself(snapshot: &Snapshot) -> bool {
     match snapshot {
         Snapshot::Nft(NftSnapshot::Element(element)) => element.has_timeout,
         Snapshot::Address(address) => address.is_dynamic,
+        Snapshot::IpSet(IpSetSnapshot::Member(member)) => member.has_timeout,
         _ => false,
     }
 }

@@ -2,6 +2,6 @@
 //! whether the kernel or the program that wrote them is asked. Needs root, `iptables-legacy` and `ip6tables-legacy`.
 
 mod lines;
-#[path = "../render/mod.rs"]
+#[path = "../render/harness.rs"]
 #[expect(dead_code, reason = "what the tests of nf_tables rules need besides")]
 mod render;

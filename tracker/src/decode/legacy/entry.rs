@@ -49,7 +49,7 @@ pub(super) fn entry(layout: Layout, entries: &[u8], at: usize) -> Result<&[u8], 
     let rest = rest.ok_or(Malformed::at(at, "an entry is cut"))?;
     let target = half(rest, layout.target_offset).unwrap_or_default();
     let next = half(rest, layout.target_offset + 2).unwrap_or_default();
-    if target < layout.length || next < target + PART_HEAD || next % 8 != 0 {
+    if target < layout.length || next < target + PART_HEAD || !next.is_multiple_of(8) {
         return Err(Malformed::at(at, "an entry's parts do not fit"));
     }
     let entry = rest.get(..next).ok_or(Malformed::at(at, "an entry is cut"))?;

@@ -76,7 +76,7 @@ fn chains_rules_and_jumps_are_found() {
         content.chains.iter().map(|chain| (chain.name.as_str(), chain.policy, chain.rules.len())).collect();
     assert_eq!(chains, [("INPUT", Some(LegacyPolicy::Drop), 2), ("OWN", None, 1)]);
     let rules = &content.chains[0].rules;
-    assert_eq!(rules[0].chain.as_ref().map(|chain| chain.as_str()), Some("OWN"));
+    assert_eq!(rules[0].chain.as_ref().map(crate::model::ids::ChainName::as_str), Some("OWN"));
     assert_eq!(rules[1].chain, None);
     assert_ne!(rules[0].content, rules[1].content);
     assert_eq!(content.chains[1].rules[0].comment.as_deref(), Some("hi"));
@@ -114,16 +114,19 @@ fn what_a_program_hands_in_is_the_same_table() {
     assert_eq!(super::replacement(LegacyFamily::Ip, &replacement), read(&info, &bytes));
 }
 
+/// What is done to a table.
+type Damage = fn(&mut TableInfo, &mut Vec<u8>);
+
 #[test]
 fn what_the_kernel_would_not_have_is_refused() {
     let (info, bytes) = sample();
-    let broken: [(&str, Box<dyn Fn(&mut TableInfo, &mut Vec<u8>)>); 6] = [
-        ("cut", Box::new(|_, bytes| bytes.truncate(400))),
-        ("a jump into a rule", Box::new(|_, bytes| bytes[112 + 32] ^= 8)),
-        ("no end", Box::new(|_, bytes| bytes.truncate(bytes.len() - 176))),
-        ("no policy", Box::new(|info, _| info.underflow[1] = 0)),
-        ("another count", Box::new(|info, _| info.num_entries = 6)),
-        ("another hook", Box::new(|info, _| info.valid_hooks = 6)),
+    let broken: [(&str, Damage); 6] = [
+        ("cut", |_, bytes| bytes.truncate(400)),
+        ("a jump into a rule", |_, bytes| bytes[112 + 32] ^= 8),
+        ("no end", |_, bytes| bytes.truncate(bytes.len() - 176)),
+        ("no policy", |info, _| info.underflow[1] = 0),
+        ("another count", |info, _| info.num_entries = 6),
+        ("another hook", |info, _| info.valid_hooks = 6),
     ];
     for (what, damage) in broken {
         let (mut info, mut bytes) = (info.clone(), bytes.clone());

@@ -4,6 +4,7 @@
 //! For tests, and for trying a plan without touching anything.
 
 mod files;
+mod ipset;
 mod legacy;
 mod net;
 mod ruleset;
@@ -12,6 +13,7 @@ use std::io;
 
 use super::{Host, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Ifindex;
+use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
@@ -19,6 +21,7 @@ use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSub
 use crate::model::subject::{Snapshot, Subject, describe};
 
 pub use files::FakeFiles;
+pub use ipset::FakeIpSets;
 pub use legacy::FakeLegacy;
 pub use net::FakeNet;
 pub use ruleset::FakeRuleset;
@@ -37,6 +40,8 @@ pub struct FakeHost {
     pub net: FakeNet,
     /// Its files.
     pub files: FakeFiles,
+    /// Its IP sets.
+    pub ip_sets: FakeIpSets,
     interference: Vec<Interference>,
 }
 
@@ -73,6 +78,7 @@ impl Host for FakeHost {
             nft: self.ruleset.dump(),
             legacy: self.legacy.dump(),
             rt: self.net.dump(),
+            ip_sets: self.ip_sets.dump(),
             names: self.files.names.clone(),
             mounts: self.files.mounts.clone(),
             ..LiveState::default()
@@ -95,10 +101,10 @@ impl Host for FakeHost {
             return Err(HostError::GenerationConflict { planned: batch.generation().0 });
         }
         let mut next = self.ruleset.clone();
-        for deletion in batch.deletions() {
-            next.delete(deletion).map_err(|code| HostError::Io {
-                operation: "delete",
-                object: format!("`{deletion}`"),
+        for command in batch.commands() {
+            next.apply(command).map_err(|code| HostError::Io {
+                operation: command.verb(),
+                object: format!("`{command}`"),
                 source: io::Error::from_raw_os_error(code),
             })?;
         }
@@ -125,6 +131,10 @@ impl Host for FakeHost {
 
     fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError> {
         self.remove_rt(&Subject::IpRule(rule.clone()), &Snapshot::IpRule(expected.clone()))
+    }
+
+    fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
+        self.ip_sets.delete(subject, expected)
     }
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -24,8 +24,8 @@ pub fn align(before: &[Digest], after: &[Digest]) -> Alignment {
     let (prefix, suffix) = ends(before, after);
     let (mid_before, mid_after) = (prefix..before.len() - suffix, prefix..after.len() - suffix);
     let mut from = vec![None; after.len()];
-    for place in 0..prefix {
-        from[place] = Some(place);
+    for (place, from) in from.iter_mut().take(prefix).enumerate() {
+        *from = Some(place);
     }
     for back in 1..=suffix {
         from[after.len() - back] = Some(before.len() - back);
@@ -44,7 +44,8 @@ pub fn align(before: &[Digest], after: &[Digest]) -> Alignment {
     }
     let went_on: std::collections::BTreeSet<usize> = from.iter().flatten().copied().collect();
     let gone = mid_before.filter(|place| !went_on.contains(place)).collect();
-    let moved = out_of_order(mid_after.filter_map(|place| Some((place, from[place]?))).collect());
+    let pairs: Vec<(usize, usize)> = mid_after.filter_map(|place| Some((place, from[place]?))).collect();
+    let moved = out_of_order(&pairs);
     Alignment { from, gone, moved }
 }
 
@@ -72,7 +73,7 @@ fn by_content(rules: &[Digest], places: std::ops::Range<usize>) -> BTreeMap<Dige
 }
 
 /// The places after that are not in the longest run of pairs that keeps its order.
-fn out_of_order(pairs: Vec<(usize, usize)>) -> Vec<usize> {
+fn out_of_order(pairs: &[(usize, usize)]) -> Vec<usize> {
     // for each length, the pair with which a run of that length ends lowest
     let mut ends: Vec<usize> = Vec::new();
     let mut previous: Vec<Option<usize>> = Vec::with_capacity(pairs.len());

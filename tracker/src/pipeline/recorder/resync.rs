@@ -12,6 +12,7 @@ use crate::decode;
 use crate::journal::{JournalError, ObjectFilter};
 use crate::model::change::ChangeKind;
 use crate::model::gap::{Gap, GapReason, Source};
+use crate::model::ipset::IpSetSubject;
 use crate::model::legacy::LegacyContent;
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::{Attribution, Evidence};
@@ -108,7 +109,7 @@ impl Recorder {
     /// Compares everything that lives with what is known.
     pub(super) fn compare_all(&mut self, evidence: &Evidence) -> Result<Differences, CaptureError> {
         let mut all = Differences::default();
-        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::Legacy] {
+        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::IpSets, Source::Legacy] {
             let live = self.read_live(source)?;
             let found = self.compare(source, live, evidence);
             all.appeared += found.appeared;
@@ -135,7 +136,7 @@ impl Recorder {
     pub(super) fn resync_lost(&mut self) {
         for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
-                Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::Legacy => {
+                Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Legacy => {
                     self.resync(source, reason);
                 }
                 // Who did it is lost, not what was done: nothing to read anew.
@@ -193,6 +194,12 @@ impl Recorder {
                     debug!(%path, %why, "not looked into");
                 }
                 Ok(scan.objects)
+            }
+            Source::IpSets => {
+                let live = capture::ipset::dump()?;
+                // looks that are under way are older
+                self.looks.compared = BootTime::now();
+                Ok(live)
             }
             Source::Legacy => {
                 let began = BootTime::now();
@@ -260,6 +267,9 @@ fn is_recreated(subject: &Subject, recreated: &BTreeSet<Subject>) -> bool {
     if recreated.contains(subject) {
         return true;
     }
+    if let Subject::IpSet(member) = subject {
+        return recreated.contains(&Subject::IpSet(IpSetSubject::set(member.set.clone())));
+    }
     let Subject::Nft(NftSubject { table, item }) = subject else { return false };
     let is_one = |item| recreated.contains(&Subject::Nft(NftSubject { table: table.clone(), item }));
     match item {
@@ -276,5 +286,6 @@ fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Link(_) | Subject::Address(_) | Subject::Route(_) | Subject::IpRule(_) => Some(Source::Rtnetlink),
         Subject::Path(_) => Some(Source::Fanotify),
         Subject::Legacy(_) => Some(Source::Legacy),
+        Subject::IpSet(_) => Some(Source::IpSets),
     }
 }

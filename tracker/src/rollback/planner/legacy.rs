@@ -65,7 +65,9 @@ pub(super) fn plan(register: &Register<'_>, live: &[(Subject, Snapshot)], draft:
 fn policy(register: &Register<'_>, item: &Item<'_>, draft: &mut Draft) {
     match register.policy_before(item.subject, item.snapshot) {
         Some((_, before)) if matches!(item.content, LegacySnapshot::Chain(chain) if chain.policy == Some(before)) => {}
-        Some((proof, before)) => draft.steps.push(Step::restoring(&proof, item.snapshot, before)),
+        Some((proof, before)) => {
+            draft.steps.push(Step::new(&proof, item.snapshot, Action::RestorePolicy { policy: before }));
+        }
         None => refuse_judged(register, draft, &item.judged, item.subject),
     }
 }

@@ -5,6 +5,7 @@
 //! live but not in the journal counts as somebody else's.
 
 mod drift;
+mod ipsets;
 mod legacy;
 mod links;
 mod nft;
@@ -15,6 +16,7 @@ mod routes;
 use std::collections::BTreeSet;
 
 use super::check::Preconditions;
+use super::earlier::Earlier;
 use super::live::LiveState;
 use super::plan::Plan;
 use super::refusal::{Kept, KeptReason, Reason, Refusal};
@@ -33,13 +35,19 @@ pub(super) use register::InScope;
 /// `objects` are the journal's objects of the scope, of all owners: those of others tell what is in the way, and whose.
 /// `live` must hold the whole ruleset and all rtnetlink objects, and the paths of [`super::live::candidate_paths`].
 pub fn plan(objects: &[Object], live: &LiveState, selection: &Selection) -> Plan {
-    let register = Register::new(objects, selection);
+    plan_with(objects, &Earlier::new(), live, selection)
+}
+
+/// As [`plan`], also setting back what the owner changed and `earlier` has the content of.
+pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, selection: &Selection) -> Plan {
+    let register = Register::new(objects, earlier, selection);
     let mut draft = Draft::default();
     nft::plan(&register, &live.nft, &mut draft);
     legacy::plan(&register, &live.legacy, &mut draft);
     let relations = Relations::new(&live.rt);
     let going = links::plan(&register, live, &relations, &mut draft);
     routes::plan(&register, live, &relations, &going, &mut draft);
+    ipsets::plan(&register, live, &mut draft);
     paths::plan(&register, live, &mut draft);
     legacy_tables(&register, &mut draft);
     gone_already(&register, live, &mut draft);
@@ -99,7 +107,7 @@ fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
 /// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
 fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
     let there: BTreeSet<&Subject> =
-        live.nft.iter().chain(&live.legacy).chain(&live.rt).map(|(subject, _)| subject).collect();
+        live.nft.iter().chain(&live.legacy).chain(&live.rt).chain(&live.ip_sets).map(|(subject, _)| subject).collect();
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),

@@ -1,8 +1,9 @@
 //! Check, execution, verification, the loop around them, and the exports.
 
 use super::*;
-use crate::host::{HostError, NftBatch, Removal};
+use crate::host::{HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Generation;
+use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
@@ -159,6 +160,9 @@ impl Host for Broken {
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
         if self.fails_nft { Err(Self::error()) } else { self.inner.commit_nft(batch) }
     }
+    fn replace_legacy(&mut self, _: &LegacyEdit) -> Result<(), HostError> {
+        Err(Self::error())
+    }
     fn delete_link(&mut self, _: Ifindex, _: &LinkSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
@@ -169,6 +173,9 @@ impl Host for Broken {
         Err(Self::error())
     }
     fn delete_ip_rule(&mut self, _: &IpRuleSubject, _: &IpRuleSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_ip_set(&mut self, _: &IpSetSubject, _: &IpSetSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

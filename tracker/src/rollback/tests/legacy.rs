@@ -21,10 +21,13 @@ fn rule(text: &str, chain: Option<&str>) -> LegacyRule {
     }
 }
 
+/// Name, maker, policy, and rules each with its maker.
+type Chain<'a> = (&'a str, &'a str, Option<LegacyPolicy>, &'a [(&'a str, LegacyRule)]);
+
 /// A scene with one table: each chain with its policy, and its rules by who made them.
-fn scene(chains: &[(&str, &str, Option<LegacyPolicy>, &[(&str, LegacyRule)])]) -> Scene {
+fn scene(chains: &[Chain<'_>]) -> Scene {
     let mut scene = Scene::new();
-    let content = |(name, _, policy, rules): &(&str, &str, Option<LegacyPolicy>, &[(&str, LegacyRule)])| ChainContent {
+    let content = |(name, _, policy, rules): &Chain<'_>| ChainContent {
         name: (*name).into(),
         policy: *policy,
         rules: rules.iter().map(|(_, rule)| rule.clone()).collect(),
@@ -84,7 +87,7 @@ fn of_equal_rules_the_owners_one_goes() {
         ACCEPT,
         &[("admin/root", rule("x", None)), (DOCKER, rule("y", None)), (KUBE, rule("x", None))],
     )]);
-    roll_back(&mut scene);
+    let _ = roll_back(&mut scene);
     assert_eq!(left(&scene), ["INPUT ACCEPT: x, y"]);
 }
 
@@ -119,12 +122,12 @@ fn with_policy(set: &[(LegacyPolicy, Option<&str>)], live: LegacyPolicy) -> Scen
 fn a_policy_is_set_back_unless_somebody_set_it_since() {
     use LegacyPolicy::{Accept, Drop};
     let mut scene = with_policy(&[(Accept, None), (Drop, Some(KUBE))], Drop);
-    roll_back(&mut scene);
+    let _ = roll_back(&mut scene);
     assert_eq!(left(&scene), ["FORWARD ACCEPT: "]);
     // docker's came before kube-proxy's, flannel's is within the selection as well
     let mut scene =
         with_policy(&[(Accept, None), (Drop, Some(DOCKER)), (Accept, Some(KUBE)), (Accept, Some(FLANNEL))], Accept);
-    roll_back(&mut scene);
+    let _ = roll_back(&mut scene);
     assert_eq!(left(&scene), ["FORWARD DROP: "]);
     let mut scene = with_policy(&[(Accept, None), (Accept, Some(KUBE)), (Drop, Some(DOCKER))], Drop);
     assert!(roll_back(&mut scene).is_empty());

@@ -1,11 +1,13 @@
 //! A node in memory and a journal of who made what on it.
 
 mod execution;
+mod ipsets;
 mod laws;
 mod legacy;
 mod links;
 mod nft;
 mod paths;
+mod selecting;
 
 use std::net::IpAddr;
 
