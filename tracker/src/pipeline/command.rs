@@ -32,6 +32,13 @@ pub enum Command {
         /// Answered with its number, once it is durable.
         done: SyncSender<Result<OperationId, JournalError>>,
     },
+    /// A barrier that waited already for what is known to be missing.
+    SecondBarrier {
+        /// Answered at once.
+        done: SyncSender<Result<(), JournalError>>,
+    },
+    /// From the recorder to itself: what differed at its last look, and still does, went or came without a notification.
+    Settle,
     /// Record what is queued, make it durable and end.
     Stop {
         /// Answered when done.

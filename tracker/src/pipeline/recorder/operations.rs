@@ -14,7 +14,13 @@ impl Recorder {
     /// Carries out an order; tells whether it was to stop. Nobody waiting for the answer any more is no error.
     pub(super) fn obey(&mut self, command: Command) -> bool {
         match command {
-            Command::Barrier { done } => {
+            Command::Barrier { done } if self.reconciliation.is_pending() => {
+                if let Some(queue) = self.reconciliation.pending_queue() {
+                    queue.send(Command::SecondBarrier { done });
+                }
+                false
+            }
+            Command::Barrier { done } | Command::SecondBarrier { done } => {
                 let kept = self.write().and_then(|()| self.journal.flush());
                 let _ = done.send(kept.inspect_err(|error| self.journal_failed("catch up", error)));
                 false
@@ -27,7 +33,15 @@ impl Recorder {
                 let _ = done.send(self.end(&operation));
                 false
             }
+            Command::Settle => {
+                self.settle();
+                self.commit();
+                false
+            }
             Command::Stop { done } => {
+                while self.reconciliation.is_pending() {
+                    self.settle();
+                }
                 let stopped = self.write().and_then(|()| {
                     self.recorded_until = WallTime::now();
                     self.journal.heartbeat(self.recorded_until)?;
