@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What each stage may import of the others, and why where that is not the order of the flow.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("causes", &[]),
     ("decode", &["model"]),
+    ("render", &["decode", "model"]),
     // a dump is decoded by the same pure functions as a notification
     ("capture", &["decode", "model"]),
     ("lineage", &["model"]),
