@@ -195,11 +195,11 @@ fn what_goes_without_a_word_is_noticed() {
     })
     .expect("noticed");
     let element = objects(&tracker, &["--all", "--class", "element"]);
-    let id = element[0]["id"].to_string();
+    let id = &element[0]["id"];
     let log = tracker.json(&["log"]).expect("a log");
     let events = log["data"]["events"].as_array().expect("events");
     let is_removal = |event: &&Value| event["change"] == "removed";
-    let of_element = events.iter().filter(is_removal).find(|event| event["object"].to_string() == id).expect("removed");
+    let of_element = events.iter().filter(is_removal).find(|event| event["object"] == *id).expect("removed");
     assert_eq!(
         (&of_element["owner"], &of_element["certainty"]),
         (&"kernel".into(), &"correlated".into()),

@@ -116,7 +116,11 @@ impl Verdict {
             let Some(made) = made else { continue };
             let (evidence, time) = (made["evidence"].to_string(), text_of(made, "time"));
             what.push_str(&format!(" because {evidence} at {time}"));
-            let is_in_gap = gaps.iter().any(|gap| text_of(gap, "from") <= time && time <= text_of(gap, "to"));
+            // to the second: a thing is recorded a moment after it was made
+            let is_in_gap = gaps.iter().any(|gap| {
+                let [from, to, time] = [text_of(gap, "from"), text_of(gap, "to"), time].map(|time| time.get(..19));
+                from <= time && time <= to
+            });
             let has_reason = ["gap", "lost", "fit equally well"].iter().any(|word| evidence.contains(word));
             if !(is_in_gap || has_reason) {
                 self.unmarked.push(what.clone());
