@@ -241,6 +241,11 @@ pub enum Evidence {
     MovedAway,
     /// Records of requests were lost about then.
     RequestLost,
+    /// The kernel sent the notification in this thread.
+    Notifier {
+        /// The thread.
+        tid: u32,
+    },
     /// It was one of these, and cannot be told which.
     OneOf {
         /// Programs with their process ids, for people.
@@ -279,6 +284,7 @@ impl fmt::Display for Evidence {
             Self::Ambiguous { candidates } => write!(f, "{candidates} processes fit equally well"),
             Self::NoRequest => f.write_str("nobody was seen asking for it"),
             Self::MovedAway => f.write_str("was moved out of the watched directories"),
+            Self::Notifier { tid } => write!(f, "the kernel sent the notification in thread {tid}"),
             Self::RequestLost => f.write_str("records of requests were lost about then"),
             Self::Contradicted { pattern, owner } => write!(f, "but its name fits {pattern}, a sign of {owner}"),
             Self::Reconciled => f.write_str("found by comparing the record with what lives"),

@@ -10,11 +10,13 @@ mod iptables;
 mod line;
 mod names;
 mod nft;
+mod ruleset;
 #[cfg(test)]
 mod tests;
 
-pub use iptables::iptables;
-pub use nft::nft;
+pub use iptables::{iptables, iptables_save};
+pub use nft::{nft, nft_ruleset, nft_table};
+pub use ruleset::{Chain, Ruleset, Table};
 
 use crate::model::nft::{ElementSnapshot, SetSnapshot};
 
@@ -25,6 +27,24 @@ pub struct Rendered {
     pub text: String,
     /// Whether it is what the tool prints; else there are brackets in it that say what is missing.
     pub is_exact: bool,
+}
+
+/// A table or a whole ruleset as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Lines, each with its newline.
+    pub text: String,
+    /// Whether it is what the tool prints; else there are brackets in it that say what is missing.
+    pub is_exact: bool,
+}
+
+/// Whether handles are shown, as by `nft -a`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handles {
+    /// Behind everything that has one.
+    Shown,
+    /// Nowhere.
+    Hidden,
 }
 
 /// What rules refer to but do not contain. What is not known (`None`) makes a rule that needs it inexact.

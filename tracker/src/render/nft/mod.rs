@@ -7,12 +7,15 @@
 mod compare;
 mod context;
 mod datatype;
+mod declaration;
 mod dynset;
 mod elements;
 mod exthdr;
 mod keys;
+mod listing;
 mod lookup;
 mod nat;
+mod object;
 mod operand;
 mod payload;
 mod protocol;
@@ -25,6 +28,7 @@ mod write;
 
 use self::compare::Bound;
 use self::context::Context;
+pub use self::listing::{nft_ruleset, nft_table};
 use self::registers::{Held, Load, Operation, Registers, Source};
 use self::value::Style;
 use super::{Rendered, Surroundings};
@@ -49,15 +53,7 @@ struct Rule<'a> {
 ///
 /// Elements of anonymous sets, the lengths of named ones and the names of links are asked from `surroundings`.
 pub fn nft(family: Family, rule: &RuleSnapshot, surroundings: &dyn Surroundings) -> Rendered {
-    let mut state = Rule {
-        surroundings,
-        context: Context::new(family),
-        registers: Registers::default(),
-        statements: Vec::new(),
-        left_out: Vec::new(),
-        bound: None,
-        is_exact: true,
-    };
+    let mut state = Rule::new(family, surroundings);
     for expression in expr::decode(&rule.expressions) {
         let before = state.statements.len();
         state.left_out.clear();
@@ -89,6 +85,18 @@ pub fn nft(family: Family, rule: &RuleSnapshot, surroundings: &dyn Surroundings)
 }
 
 impl<'a> Rule<'a> {
+    fn new(family: Family, surroundings: &'a dyn Surroundings) -> Self {
+        Self {
+            surroundings,
+            context: Context::new(family),
+            registers: Registers::default(),
+            statements: Vec::new(),
+            left_out: Vec::new(),
+            bound: None,
+            is_exact: true,
+        }
+    }
+
     fn style(&self) -> Style<'a> {
         Style { surroundings: self.surroundings, is_numeric: false }
     }

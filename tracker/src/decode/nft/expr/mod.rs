@@ -143,18 +143,26 @@ kinds! {
     "xfrm" Xfrm(Xfrm),
 }
 
-/// The expressions of a list (`NFTA_RULE_EXPRESSIONS` payload). Bytes that are no list end it with one unknown
-/// expression without a name that has them all.
+/// The expressions of a list (`NFTA_RULE_EXPRESSIONS` payload). An element that is no expression is an unknown one
+/// without a name that has its bytes; bytes that are no list end it with one that has them all.
 pub fn decode(list: &[u8]) -> impl Iterator<Item = Expression<'_>> {
-    attributes(list).map(move |attribute| match attribute.and_then(one) {
-        Ok(expression) => expression,
-        Err(_) => Expression { name: b"", data: list, kind: Kind::Unknown, unknown: Unknown::default() },
+    let nameless = |data| Expression { name: b"", data, kind: Kind::Unknown, unknown: Unknown::default() };
+    attributes(list).map(move |attribute| match attribute {
+        Ok(element) => one(element).unwrap_or_else(|_| nameless(element.value)),
+        Err(_) => nameless(list),
     })
 }
 
 /// One expression (`NFTA_EXPR_*`), as in sets and dynamic sets; `None` where the bytes are none.
 pub fn decode_one(bytes: &[u8]) -> Option<Expression<'_>> {
     expression::Expression::parse(bytes).ok().map(typed)
+}
+
+/// What an expression of this name with these attributes does, as stateful objects have them; `None` where it is not
+/// understood wholly.
+pub(crate) fn kind<'a>(name: &[u8], data: &'a [u8]) -> Option<Kind<'a>> {
+    let mut unknown = Unknown::default();
+    Kind::parse(name, data, &mut unknown).filter(|_| unknown.is_empty())
 }
 
 fn one(element: Attribute<'_>) -> Result<Expression<'_>, super::Reason> {
