@@ -45,6 +45,8 @@ pub struct Kind {
     pub share: usize,
     /// Whether there is one writer of it only.
     pub is_single: bool,
+    /// Steps that a writer of it takes at most.
+    pub most: usize,
     /// Whether the tracker says who made such things; otherwise it is only held to name nobody else.
     pub is_claimed: bool,
     /// Programs it runs as, with their owners; any when empty.
@@ -68,14 +70,14 @@ pub const KINDS: &[Kind] = &[
     // whose of several moves at once a link came by, no notification says
     Kind { begin: crossing_begin, is_claimed: false, ..kind("veth moved by number", 1, moving) },
     // of two that save and restore at once, one would make the other's rules
-    Kind { is_single: true, ..kind("iptables-save | iptables-restore", 1, rewrite) },
+    Kind { is_single: true, most: 40, ..kind("iptables-save | iptables-restore", 1, rewrite) },
     Kind { is_claimed: false, ..kind("iptables-legacy", 1, legacy) },
     Kind { is_claimed: false, ..kind("ioctl bridge", 1, ioctl) },
-    Kind { is_claimed: false, ..kind("ipset", 1, ipset) },
+    kind("ipset", 1, ipset),
 ];
 
 const fn kind(name: &'static str, share: usize, step: fn(&Writer, usize, &mut Random) -> Step) -> Kind {
-    Kind { name, share, is_single: false, is_claimed: true, actors: &[], begin: nothing, step }
+    Kind { name, share, is_single: false, most: usize::MAX, is_claimed: true, actors: &[], begin: nothing, step }
 }
 
 fn nothing(_: &Writer) -> String {

@@ -105,7 +105,7 @@ impl Plan {
             };
             let mut writer = Writer { number, program, owner, kind, steps: Vec::new() };
             let mut left = (run.objects * kind.share).div_ceil(weight);
-            while left > 0 {
+            while left > 0 && writer.steps.len() < kind.most {
                 let step = (kind.step)(&writer, writer.steps.len(), &mut random);
                 // what makes nothing counts by the step
                 left = left.saturating_sub(step.made.len().max(1));

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::plan::{Plan, Writer};
 use super::truth::{Fact, Truth, words};
-use crate::Result;
 use crate::node::Node;
 use crate::tracker::Tracker;
+use crate::{Result, wait};
 
 /// The outcome of a run.
 #[derive(Debug, Default)]
@@ -43,6 +44,9 @@ pub struct Limits {
     pub unproven_per_mille: Option<usize>,
 }
 
+/// Longest time the tracker may be behind the writers.
+const CATCH_UP: Duration = Duration::from_secs(1200);
+
 /// Shows whatever is there by its words.
 const DUMP: &str = "nft list ruleset; ip link; ip -brief address; ip route show table all; ip rule; find /var/lib/cni";
 
@@ -52,6 +56,8 @@ impl Verdict {
     /// # Errors
     /// When the tracker does not answer.
     pub fn of(node: &Node, tracker: &Tracker<'_>, plan: &Plan, truth: &Truth) -> Result<Self> {
+        // the companion gives up on a tracker that is minutes behind
+        wait::until("the tracker to catch up", CATCH_UP, || tracker.text(&["ls", "--summary"]).ok())?;
         let list = tracker.json(&["ls", "--all"])?;
         let mut verdict = Self { seed: plan.run.seed, ..Self::default() };
         let mut seen: HashSet<(String, &str)> = HashSet::new();

@@ -13,6 +13,8 @@ pub enum Command {
     Barrier {
         /// Answered when it is so.
         done: SyncSender<Result<(), JournalError>>,
+        /// How often it went round again because something had to be looked at first.
+        turns: u32,
     },
     /// Records that an operation of ours begins; changes by the tracker itself belong to it from now on.
     BeginOperation {
@@ -31,11 +33,6 @@ pub enum Command {
         operation: Operation,
         /// Answered with its number, once it is durable.
         done: SyncSender<Result<OperationId, JournalError>>,
-    },
-    /// A barrier that waited already for what is known to be missing.
-    SecondBarrier {
-        /// Answered at once.
-        done: SyncSender<Result<(), JournalError>>,
     },
     /// From the recorder to itself: what differed at its last look, and still does, went or came without a notification.
     Settle,

@@ -20,7 +20,6 @@ use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::WallTime;
 
-use super::super::capture_loop::CommandQueue;
 use super::super::command::Command;
 use super::super::effects::Effect;
 use super::Recorder;
@@ -30,7 +29,6 @@ use super::resync::{Differences, source_of};
 #[derive(Default)]
 pub(super) struct Reconciliation {
     every: Option<Duration>,
-    queue: Option<CommandQueue>,
     last: Option<(Instant, WallTime)>,
     is_ruleset_due: bool,
     /// Looks whose orders are on their way.
@@ -41,11 +39,6 @@ impl Reconciliation {
     /// Whether records of a gap are still to come.
     pub(super) fn is_pending(&self) -> bool {
         !self.looks.is_empty()
-    }
-
-    /// The queue of orders, while there is something to wait for.
-    pub(super) fn pending_queue(&self) -> Option<&CommandQueue> {
-        self.queue.as_ref().filter(|_| self.is_pending())
     }
 }
 
@@ -69,11 +62,10 @@ enum Suspect {
 }
 
 impl Recorder {
-    /// Reconciles every so often from now on; orders to itself go through `queue`.
+    /// Reconciles every so often from now on.
     #[must_use]
-    pub fn reconciling(mut self, every: Option<Duration>, queue: CommandQueue) -> Self {
+    pub fn reconciling(mut self, every: Option<Duration>) -> Self {
         self.reconciliation.every = every;
-        self.reconciliation.queue = Some(queue);
         self.reconciliation.last = Some((Instant::now(), WallTime::now()));
         self
     }
@@ -140,10 +132,7 @@ impl Recorder {
             return Ok(());
         }
         self.reconciliation.looks.push(Look { source, suspects, since, reason });
-        match &self.reconciliation.queue {
-            Some(queue) => queue.send(Command::Settle),
-            None => self.settle(),
-        }
+        self.surroundings.commands.send(Command::Settle);
         Ok(())
     }
 
