@@ -83,6 +83,6 @@ mod tests {
     fn words_are_names_addresses_and_paths() {
         let text = "rule ip z07 c handle 5 comment \"z07r0001\"; 10.1.2.3/32 /a/b-c";
         let found: Vec<&str> = words(text).collect();
-        assert_eq!(found[6..], ["z07r0001", "10.1.2.3/32", "/a/b-c"], "{found:?}");
+        assert_eq!(found[7..], ["z07r0001", "10.1.2.3/32", "/a/b-c"], "{found:?}");
     }
 }
