@@ -7,7 +7,7 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
     ("/usr/sbin/ipset", "ipset"),
@@ -16,6 +16,8 @@ const PACKAGES: [(&str, &str); 12] = [
     ("/usr/bin/unshare", "util-linux"),
     ("/usr/bin/curl", "curl"),
     ("/usr/bin/python3", "python3-minimal"),
+    ("/usr/sbin/firewalld", "firewalld"),
+    ("/usr/bin/dbus-daemon", "dbus-daemon"),
     ("/bin/ip", "iproute2"),
     ("/bin/busybox", "busybox-static"),
     ("/bin/ps", "procps"),

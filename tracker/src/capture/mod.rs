@@ -11,6 +11,7 @@ pub mod mounts;
 pub mod nfnetlink;
 pub mod roots;
 pub mod rtnetlink;
+mod ruleset;
 pub mod scan;
 
 use std::os::fd::BorrowedFd;
@@ -19,6 +20,7 @@ use crate::model::gap::Source;
 use crate::model::observation::PathObservation;
 
 pub use error::CaptureError;
+pub use ruleset::ruleset;
 
 /// One record as the kernel gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]

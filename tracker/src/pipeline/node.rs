@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::host::real::RealHost;
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ChainName, Handle, OperationId};
+use crate::model::live::Ruleset;
 use crate::model::nft::{NftItem, TableRef};
 use crate::model::object::{Object, Scope};
 use crate::model::operation::{Operation, OperationKind, OperationState};
@@ -193,12 +194,16 @@ impl Node for TrackerNode {
             .collect())
     }
 
+    fn ruleset(&self) -> Result<Ruleset, NodeError> {
+        capture::ruleset().map_err(|error| failed("read the ruleset", error))
+    }
+
     fn appended(&self) -> watch::Receiver<()> {
         self.board.appended()
     }
 
     fn plan(&self, request: &PlanRequest) -> Result<PlanView, NodeError> {
-        Ok(query::plan_view(&request.owner, &self.make_plan(request)?))
+        Ok(query::plan_view(&*self.reader, &request.owner, &self.make_plan(request)?))
     }
 
     fn reset(

@@ -14,9 +14,13 @@ mod nft;
 mod tests;
 
 pub use iptables::iptables;
-pub use nft::nft;
+pub use nft::{base_chain, elements, hook_word, nft, object_kind, set_declaration, table_flags};
 
-use crate::model::nft::{ElementSnapshot, SetSnapshot};
+use crate::model::ids::ChainName;
+use crate::model::nft::{ElementSnapshot, Family, RuleSnapshot, SetSnapshot, TableRef};
+
+/// The tables `iptables` has, which iptables-nft makes in the families `ip` and `ip6`.
+pub const IPTABLES: [&str; 5] = ["raw", "mangle", "nat", "filter", "security"];
 
 /// A rule as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,25 @@ pub struct Rendered {
     pub text: String,
     /// Whether it is what the tool prints; else there are brackets in it that say what is missing.
     pub is_exact: bool,
+}
+
+/// Whether `iptables-save` or `ip6tables-save` lists a table of this name.
+pub fn is_iptables(table: &TableRef) -> bool {
+    matches!(table.family, Family::Ip | Family::Ip6) && IPTABLES.contains(&table.name.as_str())
+}
+
+/// A rule in the words of the tool that its table is listed by: [`iptables`] where it is one of iptables' tables and can
+/// be written so, else [`nft`].
+pub fn rule(table: &TableRef, chain: &ChainName, rule: &RuleSnapshot, surroundings: &dyn Surroundings) -> Rendered {
+    if !is_iptables(table) {
+        return nft(table.family, rule, surroundings);
+    }
+    let rendered = iptables(table.family, chain.as_str(), rule, surroundings);
+    if rendered.is_exact {
+        return rendered;
+    }
+    let native = nft(table.family, rule, surroundings);
+    if native.is_exact { native } else { rendered }
 }
 
 /// What rules refer to but do not contain. What is not known (`None`) makes a rule that needs it inexact.

@@ -66,6 +66,11 @@ fn read(snapshot: &ElementSnapshot) -> Option<Raw<'_>> {
     Some(Raw { key, key_end, is_end: flags & INTERVAL_END != 0, element })
 }
 
+/// Whether it is for everything that no other element is for.
+pub(super) fn is_catch_all(snapshot: &ElementSnapshot) -> bool {
+    read(snapshot).is_some_and(|raw| raw.key.is_none())
+}
+
 /// The comment in userdata, a run of type (1 byte), length (1 byte), value. `None` where there is more than a comment
 /// and the mark of an interval without end.
 fn comment(mut userdata: &[u8]) -> Option<Option<String>> {

@@ -11,6 +11,7 @@ mod dynset;
 mod elements;
 mod exthdr;
 mod keys;
+mod listing;
 mod lookup;
 mod nat;
 mod operand;
@@ -22,6 +23,8 @@ mod statement;
 mod symbols;
 mod value;
 mod write;
+
+pub use self::listing::{base_chain, elements, hook_word, object_kind, set_declaration, table_flags};
 
 use self::compare::Bound;
 use self::context::Context;

@@ -91,7 +91,7 @@ impl Rule<'_> {
         (!elements.is_empty()).then_some(text)
     }
 
-    fn push_key(&self, text: &mut String, key: &Key<'_>, parts: &[Part], shift: u32) -> Option<()> {
+    pub(super) fn push_key(&self, text: &mut String, key: &Key<'_>, parts: &[Part], shift: u32) -> Option<()> {
         let (from, to) = match key {
             Key::Rest => {
                 text.push('*');
@@ -168,7 +168,7 @@ impl Rule<'_> {
         value::bits(text, kind, number, " | ", self.style())
     }
 
-    fn push_data(&self, text: &mut String, element: &Element<'_>, shape: &Shape) -> Option<()> {
+    pub(super) fn push_data(&self, text: &mut String, element: &Element<'_>, shape: &Shape) -> Option<()> {
         if let Some(object) = &element.object {
             return value::quoted(text, object.as_bytes());
         }
