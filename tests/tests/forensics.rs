@@ -39,8 +39,10 @@ impl Drop for Daemon {
 
 /// firewalld with a bus, both in the node alone.
 fn firewalld(node: &Node) -> [Daemon; 2] {
-    node.sh("sed -i 's/^FirewallBackend=.*/FirewallBackend=iptables/' /etc/firewalld/firewalld.conf; mkdir -p /run/dbus")
-        .expect("firewalld is configured: install `firewalld` and `dbus`");
+    node.sh(
+        "sed -i 's/^FirewallBackend=.*/FirewallBackend=iptables/' /etc/firewalld/firewalld.conf; mkdir -p /run/dbus",
+    )
+    .expect("firewalld is configured: install `firewalld` and `dbus`");
     let bus = Daemon::start(node, "dbus-daemon", &["--system", "--nofork", "--nopidfile"]);
     let socket = node.outside("/run/dbus/system_bus_socket");
     wait::until("the bus", DEADLINE, || socket.exists().then_some(())).expect("a bus");
@@ -124,7 +126,8 @@ fn build(node: &Node) {
 fn check(trace: &Value) {
     let step = |chain: &str, verdict: &str| {
         let steps = trace["steps"].as_array().expect("steps").iter();
-        let mut found = steps.filter(|step| step["chain"] == chain && step["verdict"] == verdict && step["kind"] == "rule");
+        let mut found =
+            steps.filter(|step| step["chain"] == chain && step["verdict"] == verdict && step["kind"] == "rule");
         found.next().unwrap_or_else(|| panic!("no {verdict} in {chain}: {trace:#}")).clone()
     };
     assert_eq!(step("PREROUTING", "continue")["owner"], "admin/root", "{trace:#}");
@@ -142,7 +145,11 @@ fn check(trace: &Value) {
         .map(|rule| (rule["position"].as_u64().expect("a place"), rule["owner"].as_str().expect("an owner")))
         .collect();
     let firewalld = "firewalld exact";
-    assert_eq!(around, [(14, firewalld), (15, firewalld), (16, firewalld), (17, firewalld), (18, firewalld)], "{trace:#}");
+    assert_eq!(
+        around,
+        [(14, firewalld), (15, firewalld), (16, firewalld), (17, firewalld), (18, firewalld)],
+        "{trace:#}"
+    );
 }
 
 #[test]
