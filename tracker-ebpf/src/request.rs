@@ -3,6 +3,7 @@
 //! The opening record is sent at the entry of the system call. Netlink is handled synchronously within the call, so by
 //! the time any listener gets a notification of what the request did, its record is in the ring.
 //!
+//! Not recorded: requests that only ask, see [`is_question`].
 //! Not seen: `write` and `writev` on a netlink socket, io_uring, system calls of 32-bit programs (these tracepoints do
 //! not fire for them), and all but the first message of a `sendmmsg`.
 
@@ -10,7 +11,7 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{map, tracepoint};
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::TracePointContext;
-use tracker_ebpf::abi::{LENGTH_IS_LOWER_BOUND, REQUEST_BYTES, RequestClosed, RequestOpened, kind};
+use tracker_ebpf::abi::{LENGTH_IS_LOWER_BOUND, REQUEST_BYTES, RequestClosed, RequestOpened, kind, request};
 
 use crate::kernel::{Address, read_user, read_user_bytes};
 use crate::send;
@@ -174,12 +175,28 @@ fn starts_like_netlink(call: &Call) -> bool {
     }
 }
 
+/// Whether the request is one message that only asks: changes nothing, so nobody will be looked for. Firewall tools ask
+/// once for every chain, which would fill the ring.
+#[inline(always)]
+fn is_question(call: &Call, protocol: u32) -> bool {
+    if call.flags != 0 || call.first.bytes < 8 {
+        return false;
+    }
+    let Some(length) = read_user::<u32>(call.first.base) else { return false };
+    let Some(kind) = read_user::<u16>(call.first.base + 4) else { return false };
+    let is_only = (u64::from(length) + 3) & !3 >= call.total;
+    is_only && request::is_question(protocol, kind)
+}
+
 #[inline(always)]
 fn open(fd: u64, call: Call) {
     if !starts_like_netlink(&call) {
         return;
     }
     let Some(socket) = NetlinkSocket::open(fd) else { return };
+    if is_question(&call, socket.protocol) {
+        return;
+    }
     let Some((mut entry, sequence)) = send::reserve::<RequestOpened>(kind::REQUEST_OPENED) else { return };
     let record = entry.as_mut_ptr();
     // SAFETY: the record is reserved ring memory.

@@ -11,7 +11,6 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("causes", &[]),
     ("decode", &["model"]),
-    // text is made of what is decoded, where somebody reads it
     ("render", &["decode", "model"]),
     // a dump is decoded by the same pure functions as a notification
     ("capture", &["decode", "model"]),

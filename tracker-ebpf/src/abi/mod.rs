@@ -66,6 +66,36 @@ pub mod sockopt {
     pub const EBT_SO_SET_ENTRIES: u32 = 128;
 }
 
+/// Which netlink messages ask and which act, from `linux/rtnetlink.h` and `linux/netfilter/`.
+pub mod request {
+    const NETLINK_ROUTE: u32 = 0;
+    const NETLINK_NETFILTER: u32 = 12;
+    /// First message type of a family, not of netlink itself.
+    const FIRST_TYPE: u16 = 16;
+    const SUBSYS_NONE: u16 = 0;
+    const SUBSYS_IPSET: u16 = 6;
+    const SUBSYS_NFTABLES: u16 = 10;
+
+    /// Whether a message of this type changes nothing that is recorded. Of netfilter's subsystems only nf_tables, IP sets
+    /// and what opens a batch change anything here; connection tracking and packet queues do not.
+    #[inline(always)]
+    pub const fn is_question(protocol: u32, kind: u16) -> bool {
+        match protocol {
+            // rtnetlink numbers its messages in fours: new, delete, get, set
+            NETLINK_ROUTE => kind >= FIRST_TYPE && kind % 4 == 2,
+            NETLINK_NETFILTER => match (kind >> 8, kind & 0xff) {
+                (SUBSYS_NONE, _) => false,
+                // NFT_MSG_GETTABLE, CHAIN, RULE, SET, SETELEM, GEN, OBJ and FLOWTABLE
+                (SUBSYS_NFTABLES, message) => matches!(message, 1 | 4 | 7 | 10 | 13 | 16 | 19 | 23),
+                // IPSET_CMD_PROTOCOL, LIST, SAVE, HEADER, TYPE, GET_BYNAME and GET_BYINDEX
+                (SUBSYS_IPSET, message) => matches!(message, 1 | 7 | 8 | 12 | 13 | 14 | 15),
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+}
+
 /// Names of the maps and of the frozen global, as the loader needs them.
 pub mod name {
     /// The ring that carries every record.
