@@ -101,10 +101,7 @@ fn matched(text: &str, list: ObjectList, owner: Option<&Owner>) -> BlameView {
     let mut numbers = HashMap::new();
     let (mut place, mut gone, mut disputed) = (Place::default(), 0, 0);
     for line in text.lines() {
-        let found = match about(&mut place, line) {
-            None => None,
-            Some((chain, text)) => Some(known.find(&place, &chain, &text)),
-        };
+        let found = about(&mut place, line).map(|(chain, text)| known.find(&place, &chain, &text));
         let class = found.as_ref().map(|_| class_of(line));
         let rows = found.unwrap_or_default();
         // equal lines of several owners: the text does not say which of them this is
