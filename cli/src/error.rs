@@ -129,7 +129,7 @@ impl From<BadRequest> for CliError {
 fn exit_code(error: &CliError) -> u8 {
     match error {
         CliError::Usage(_) | CliError::Client(ClientError::Refused(ErrorView { code: ErrorCode::BadRequest, .. })) => 2,
-        CliError::Refused => 3,
+        CliError::Refused | CliError::Client(ClientError::Refused(ErrorView { code: ErrorCode::OwnerRuns, .. })) => 3,
         CliError::NeedsTracker { .. }
         | CliError::NothingToRead { .. }
         | CliError::TrackerStopped

@@ -7,10 +7,10 @@ use netdeed_tracker::control::api::{OperationView, PlanView, ResetRequest};
 use netdeed_tracker::control::client::Client;
 
 use crate::args::{Format, Global};
-use crate::error::{CliError, unless_closed};
+use crate::error::{CliError, complain, unless_closed};
 use crate::output::{Detail, Output, Style, is_conversation, write_operation, write_plan};
 
-use super::plan::Selection;
+use super::plan::{Selection, ask};
 
 /// Refusals shown before asking; `netdeed plan` shows all.
 const SHOWN: Detail = Detail::Short(40);
@@ -25,20 +25,29 @@ pub(crate) struct ResetArgs {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Go on although programs of the owner still run, which may add everything again
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) async fn run(global: &Global, output: &Output, args: ResetArgs) -> Result<(), CliError> {
-    let ResetArgs { selection, dry_run, yes } = args;
+    let ResetArgs { selection, dry_run, yes, force } = args;
     if !yes && !dry_run && !is_conversation() {
         return Err(CliError::Usage(
             "nobody can be asked here: say --yes to remove, or --dry-run to only check".to_owned(),
         ));
     }
     let client = Client::new(&global.socket);
-    let plan = selection.plan(&client, "a reset").await?;
+    let request = selection.request();
+    let plan = ask(&client, &request, "a reset").await?;
     show(output, &plan).map_err(not_begun)?;
     if plan.steps.is_empty() && output.format == Format::Table {
         return if plan.refusals.is_empty() { Ok(()) } else { Err(CliError::Refused) };
+    }
+    if !force && !dry_run && plan.running.iter().any(|running| running.blocks) {
+        complain("error", "nothing was changed: programs of the owner still run and would add again what is removed");
+        complain("hint", "stop them as shown above, or go on all the same with --force");
+        return Err(CliError::Refused);
     }
     // with nothing to remove there is nothing to ask about, and no operation to record
     let dry_run = dry_run || plan.steps.is_empty();
@@ -46,10 +55,10 @@ pub(crate) async fn run(global: &Global, output: &Output, args: ResetArgs) -> Re
         return Err(CliError::Declined);
     }
     let request = ResetRequest {
-        owner: selection.owner,
         dry_run,
-        include_inferred: selection.include_inferred,
+        force,
         plan: (!yes && !dry_run).then(|| plan.fingerprint.clone()),
+        ..ResetRequest::of(request)
     };
     let operation = carry_out(&client, &request).await?;
     let (is_done, has_refusals) = (operation.is_done(), !operation.refusals.is_empty());

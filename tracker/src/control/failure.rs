@@ -30,7 +30,7 @@ impl Failure {
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            ErrorCode::Conflict | ErrorCode::Busy => StatusCode::CONFLICT,
+            ErrorCode::Conflict | ErrorCode::Busy | ErrorCode::OwnerRuns => StatusCode::CONFLICT,
             ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -66,6 +66,9 @@ impl From<NodeError> for Failure {
                 .remedy("name the family with --family; `nft list ruleset` shows every chain"),
             NodeError::Conflict { .. } => {
                 Self::new(ErrorCode::Conflict, message).remedy("nothing was changed; ask for a new plan")
+            }
+            NodeError::OwnerRuns { what: _, remedy } => {
+                Self::new(ErrorCode::OwnerRuns, message).remedy(format!("{remedy}; --force goes on all the same"))
             }
             NodeError::Unavailable { what: _, remedy } => Self::new(ErrorCode::Unavailable, message).remedy(remedy),
             NodeError::Journal(_) | NodeError::Failed { .. } => Self::new(ErrorCode::Internal, message),

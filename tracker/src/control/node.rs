@@ -78,6 +78,14 @@ pub enum NodeError {
         /// What changed.
         what: String,
     },
+    /// The owner of what was to go still runs and would add it again; nothing was done.
+    #[error("{what}")]
+    OwnerRuns {
+        /// Which programs.
+        what: String,
+        /// The commands that stop them.
+        remedy: String,
+    },
     /// The tracker cannot do it now, or not on this machine.
     #[error("{what}")]
     Unavailable {

@@ -18,7 +18,7 @@ use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSub
 
 pub use error::HostError;
 pub use fake::FakeHost;
-pub use nft::{NftBatch, NftDelete};
+pub use nft::{NftAdd, NftBatch, NftCommand, NftDelete, Place};
 pub use real::RealHost;
 
 /// What became of a removal.
@@ -41,11 +41,11 @@ pub trait Host {
     /// [`HostError`] when any part cannot be read: a partial picture would make foreign things invisible.
     fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError>;
 
-    /// Commits a batch of nf_tables deletions, all or nothing.
+    /// Commits a batch of nf_tables changes, all or nothing.
     ///
     /// # Errors
     /// [`HostError::GenerationConflict`] when the ruleset is not the one the batch was made for, [`HostError::Io`] naming
-    /// the first object the kernel refused to delete. Nothing was changed in either case.
+    /// the first object the kernel refused to change. Nothing was changed in either case.
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError>;
 
     /// Deletes a link, and with it its addresses, routes and upper links.

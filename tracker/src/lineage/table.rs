@@ -1,6 +1,6 @@
 //! The process tree as the tracker knows it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,6 +175,15 @@ impl ProcessTable {
             Some((tgid, _)) => self.process_at(tgid, after, before),
             None => Candidates::None,
         }
+    }
+
+    /// Every process that is not known to have exited, as the actor it would be now. Right after a
+    /// [`ProcessTable::backfill`] of an empty table: everything that runs.
+    pub fn living(&mut self) -> Vec<Actor> {
+        let exited: BTreeSet<ProcessKey> = self.exited.iter().map(|(_, key)| *key).collect();
+        let living = self.processes.iter().filter(|(key, _)| !exited.contains(key));
+        let nodes: Vec<Arc<Node>> = living.map(|(_, entry)| Arc::clone(&entry.node)).collect();
+        nodes.iter().map(|node| self.actor(node)).collect()
     }
 
     fn lives(&self, tgid: Tgid, after: BootTime, before: BootTime) -> Vec<ProcessKey> {

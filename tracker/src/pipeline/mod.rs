@@ -6,8 +6,10 @@
 pub mod capture_loop;
 pub mod command;
 pub mod effects;
+mod ledger;
 pub mod node;
 pub mod recorder;
+mod running;
 mod sources;
 pub mod start;
 pub mod status;

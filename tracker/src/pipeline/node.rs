@@ -1,5 +1,6 @@
 //! The running tracker as the control socket sees it.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -13,13 +14,14 @@ use tracing::warn;
 use crate::capture::{self, CaptureError};
 use crate::causes::causes;
 use crate::control::api::{
-    JournalView, OperationView, PlanRequest, PlanView, ResetRequest, SourceState, SourceView, StatusView, TrackerState,
+    JournalView, OperationView, PlanRequest, PlanView, ResetRequest, RunningView, SourceState, SourceView, StatusView,
+    TrackerState,
 };
 use crate::control::{Node, NodeError};
 use crate::host::Host;
 use crate::host::real::RealHost;
 use crate::journal::{JournalError, ObjectFilter, Read};
-use crate::model::ids::{ChainName, Handle, OperationId};
+use crate::model::ids::{ActorId, ChainName, Handle, OperationId};
 use crate::model::live::Ruleset;
 use crate::model::nft::{NftItem, TableRef};
 use crate::model::object::{Object, Scope};
@@ -28,11 +30,13 @@ use crate::model::owner::Owner;
 use crate::model::subject::Subject;
 use crate::model::time::WallTime;
 use crate::query;
-use crate::rollback::run::{self, Ledger, LedgerError, Rollback, RollbackError};
-use crate::rollback::{Plan, Selection, candidate_paths, plan};
+use crate::rollback::run::{self, Rollback, RollbackError};
+use crate::rollback::{ActorFilter, Earlier, Plan, Selection, candidate_paths, earlier, plan_with, wants_earlier};
 
 use super::capture_loop::CommandQueue;
 use super::command::Command;
+use super::ledger::{Begun, NodeLedger, not_begun};
+use super::running::{RunningOwners, warning};
 use super::status::{Board, Shown};
 
 /// Longest time the recorder may take to catch up with the kernel's queues.
@@ -45,6 +49,7 @@ pub struct TrackerNode {
     reader: Arc<dyn Read>,
     commands: CommandQueue,
     board: Arc<Board>,
+    running: RunningOwners,
 }
 
 /// The recorder did not answer.
@@ -59,23 +64,28 @@ impl TrackerNode {
         reader: Arc<dyn Read>,
         commands: CommandQueue,
         board: Arc<Board>,
+        running: RunningOwners,
     ) -> Self {
-        Self { scope, journal_dir: journal_dir.to_owned(), reader, commands, board }
+        Self { scope, journal_dir: journal_dir.to_owned(), reader, commands, board, running }
     }
 
     /// Sends an order and waits for its answer.
-    fn order<T>(&self, operation: &str, command: impl FnOnce(SyncSender<T>) -> Command) -> Result<T, NodeError> {
+    pub(super) fn order<T>(
+        &self,
+        operation: &str,
+        command: impl FnOnce(SyncSender<T>) -> Command,
+    ) -> Result<T, NodeError> {
         let (done, answer): (SyncSender<T>, Receiver<T>) = sync_channel(1);
         self.commands.send(command(done));
         answer.recv_timeout(PATIENCE).map_err(|_| failed(operation, NoAnswer))
     }
 
     /// Waits until everything the kernel has queued so far is in the journal.
-    fn catch_up(&self) -> Result<(), NodeError> {
+    pub(super) fn catch_up(&self) -> Result<(), NodeError> {
         self.order("catch up with the kernel", |done| Command::Barrier { done })?.map_err(NodeError::Journal)
     }
 
-    fn live_objects(&self) -> Result<Vec<Object>, JournalError> {
+    pub(super) fn live_objects(&self) -> Result<Vec<Object>, JournalError> {
         let filter = ObjectFilter { scope: Some(self.scope), ..ObjectFilter::default() };
         let mut objects = Vec::new();
         self.reader.visit(&filter, &mut |object| {
@@ -85,14 +95,65 @@ impl TrackerNode {
         Ok(objects)
     }
 
+    /// What a request selects; reads the journal where it asks for pods, containers or units.
+    pub(super) fn selection(&self, request: &PlanRequest) -> Result<Selection, JournalError> {
+        let PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes } = request.clone();
+        let wanted = ActorFilter { pods, containers, units };
+        let actors = if wanted.is_empty() { None } else { Some(self.actors(&wanted)?) };
+        let (since, until) = (since.map(|time| time.0), until.map(|time| time.0));
+        Ok(Selection { owner, include_inferred, classes, actors, since, until })
+    }
+
+    /// The actors of living objects that a filter accepts.
+    fn actors(&self, wanted: &ActorFilter) -> Result<BTreeSet<ActorId>, JournalError> {
+        let mut seen = BTreeSet::new();
+        for object in self.live_objects()? {
+            let deeds = std::iter::once(&object.created).chain(&object.changed).chain(&object.rewritten);
+            seen.extend(deeds.filter_map(|deed| deed.attribution.actor()));
+        }
+        let mut accepted = BTreeSet::new();
+        for id in seen {
+            if self.reader.actor(id)?.is_some_and(|actor| wanted.accepts(&actor)) {
+                accepted.insert(id);
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// The content of objects before the selected owner changed them.
+    pub(super) fn earlier(&self, objects: &[Object], selection: &Selection) -> Result<Earlier, JournalError> {
+        let mut known = Earlier::new();
+        for object in objects.iter().filter(|object| wants_earlier(object, selection)) {
+            if let Some(content) = earlier(&self.reader.history(object.id)?, selection) {
+                known.insert(object.id, content);
+            }
+        }
+        Ok(known)
+    }
+
     fn make_plan(&self, request: &PlanRequest) -> Result<Plan, NodeError> {
         self.catch_up()?;
-        let selection = selection(&request.owner, request.include_inferred);
+        let selection = self.selection(request)?;
         let objects = self.live_objects()?;
         let live = RealHost
             .live(&candidate_paths(&objects, &selection))
             .map_err(|error| failed("read the live state", error))?;
-        Ok(plan(&objects, &live, &selection))
+        Ok(plan_with(&objects, &self.earlier(&objects, &selection)?, &live, &selection))
+    }
+
+    /// The programs of the owner that still run, as seen from a plan.
+    pub(super) fn still_running(&self, owner: &Owner, plan: &Plan) -> Vec<RunningView> {
+        let planned = plan.steps().iter().map(|step| step.why().owner.clone()).collect();
+        self.running.of(owner, &planned)
+    }
+
+    fn view(&self, owner: &Owner, plan: &Plan) -> PlanView {
+        let mut view = query::plan_view(&*self.reader, owner, plan);
+        if !plan.is_empty() {
+            view.running = self.still_running(owner, plan);
+            view.warnings.extend(view.running.iter().map(warning));
+        }
+        view
     }
 
     /// Records how a begun rollback ended.
@@ -127,12 +188,8 @@ impl TrackerNode {
     }
 }
 
-fn failed(operation: &str, source: impl Error + Send + Sync + 'static) -> NodeError {
+pub(super) fn failed(operation: &str, source: impl Error + Send + Sync + 'static) -> NodeError {
     NodeError::Failed { operation: operation.to_owned(), source: Box::new(source) }
-}
-
-fn selection(owner: &Owner, include_inferred: bool) -> Selection {
-    Selection { include_inferred, ..Selection::of(owner.clone()) }
 }
 
 impl Node for TrackerNode {
@@ -203,7 +260,7 @@ impl Node for TrackerNode {
     }
 
     fn plan(&self, request: &PlanRequest) -> Result<PlanView, NodeError> {
-        Ok(query::plan_view(&*self.reader, &request.owner, &self.make_plan(request)?))
+        Ok(self.view(&request.owner, &self.make_plan(request)?))
     }
 
     fn reset(
@@ -217,62 +274,16 @@ impl Node for TrackerNode {
             let plan = self.make_plan(&request.plan_request())?;
             return Ok(dry_run_view(owner, uid, &plan));
         }
-        let mut ledger = NodeLedger { node: self, owner, uid, begun: None, progress };
-        let selection = selection(owner, request.include_inferred);
+        let selection = self.selection(&request.plan_request())?;
+        let mut ledger = NodeLedger::new(self, request, uid, progress);
         let result = run::run(&mut ledger, &selection, &mut RealHost);
-        match (ledger.begun, result) {
+        match (ledger.into_begun(), result) {
             (Some(begun), result) => self.end(begun, result),
             (None, Err(error @ RollbackError::Unstable { .. })) => Err(NodeError::Conflict { what: error.to_string() }),
+            (None, Err(RollbackError::NotBegun(why))) => Err(not_begun(why)),
             (None, Err(error)) => Err(failed("roll back", error)),
             (None, Ok(_)) => Err(failed("roll back", NoAnswer)),
         }
-    }
-}
-
-/// An operation under way.
-struct Begun {
-    operation: Operation,
-    /// The plan that is carried out, the last one if others went stale.
-    plan: Plan,
-}
-
-/// The journal's side of a rollback: its reader, and orders to its one writer.
-struct NodeLedger<'a> {
-    node: &'a TrackerNode,
-    owner: &'a Owner,
-    uid: u32,
-    begun: Option<Begun>,
-    progress: &'a mut dyn FnMut(u64, u64),
-}
-
-impl Ledger for NodeLedger<'_> {
-    fn objects(&mut self) -> Result<Vec<Object>, LedgerError> {
-        self.node.catch_up()?;
-        Ok(self.node.live_objects()?)
-    }
-
-    fn begin(&mut self, plan: &Plan) -> Result<(), LedgerError> {
-        let planned = plan.steps().len() as u64;
-        if let Some(begun) = &mut self.begun {
-            // planned anew after a conflict: the same operation goes on
-            begun.operation.planned = planned;
-            begun.plan = plan.clone();
-            return Ok(());
-        }
-        let kind = OperationKind::Reset { owner: self.owner.clone() };
-        let requested_by = self.uid;
-        let operation = self.node.order("record the begin of the operation", |done| Command::BeginOperation {
-            kind,
-            requested_by,
-            planned,
-            done,
-        })??;
-        self.begun = Some(Begun { operation, plan: plan.clone() });
-        Ok(())
-    }
-
-    fn progress(&mut self, done: usize, total: usize) {
-        (self.progress)(done as u64, total as u64);
     }
 }
 

@@ -30,6 +30,7 @@ use super::capture_loop::{self, Batch, CommandQueue, Sources};
 use super::command::Command;
 use super::node::TrackerNode;
 use super::recorder::{BaselineError, Recorder, Surroundings};
+use super::running::RunningOwners;
 use super::sources;
 use super::status::Board;
 
@@ -126,6 +127,7 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
     };
     // users made later, or kept by a directory service, go by their number
     let users = PasswdUsers::parse(&std::fs::read_to_string("/etc/passwd").unwrap_or_default());
+    let running = RunningOwners::new(rules.clone(), Box::new(users.clone()), scope.netns);
     let judge = Judge::new(rules, Box::new(users));
     let mut recorder =
         Recorder::new(Box::new(journal.store) as Box<dyn Journal>, lineage, judge, surroundings, Arc::clone(&board));
@@ -138,7 +140,8 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
         spawn_recorder(recorder, receiver)?,
         spawn_capture(sources, commands.clone(), sender, Arc::clone(&board))?,
     ];
-    let node = Arc::new(TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board)));
+    let node = TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board), running);
+    let node = Arc::new(node);
     board.ready();
     info!(boot = %scope.boot, netns = %scope.netns, "recording");
     Ok(Running { node, commands, threads })

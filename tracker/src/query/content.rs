@@ -119,7 +119,7 @@ fn base_chain_view(family: Family, base: &BaseChain) -> BaseChainView {
         1 => "accept".to_owned(),
         number => number.to_string(),
     };
-    let hook = render::hook_word(family, *hook).map_or_else(|| hook.to_string(), str::to_owned);
+    let hook = render::hook_name(family, *hook).map_or_else(|| hook.to_string(), str::to_owned);
     BaseChainView { kind: kind.clone(), hook, priority: *priority, policy, device: device.clone() }
 }
 

@@ -10,17 +10,21 @@ mod iptables;
 mod line;
 mod names;
 mod nft;
+mod ruleset;
 #[cfg(test)]
 mod tests;
 
-pub use iptables::iptables;
-pub use nft::{base_chain, elements, hook_word, nft, object_kind, set_declaration, table_flags};
+pub use iptables::{iptables, iptables_save};
+pub use nft::{
+    base_chain, elements, flowtable_lines, hook_name, nft, nft_ruleset, nft_table, object_lines, set_declaration,
+};
+pub use ruleset::{Chain, Ruleset, Table};
 
 use crate::model::ids::ChainName;
 use crate::model::nft::{ElementSnapshot, Family, RuleSnapshot, SetSnapshot, TableRef};
 
-/// The tables `iptables` has, which iptables-nft makes in the families `ip` and `ip6`.
-pub const IPTABLES: [&str; 5] = ["raw", "mangle", "nat", "filter", "security"];
+/// The tables `iptables` has, which iptables-nft makes in the families `ip` and `ip6`, in the order it saves them.
+pub const IPTABLES: [&str; 5] = ["mangle", "security", "raw", "filter", "nat"];
 
 /// A rule as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,24 @@ pub fn rule(table: &TableRef, chain: &ChainName, rule: &RuleSnapshot, surroundin
     }
     let native = nft(table.family, rule, surroundings);
     if native.is_exact { native } else { rendered }
+}
+
+/// A table or a whole ruleset as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Lines, each with its newline.
+    pub text: String,
+    /// Whether it is what the tool prints; else there are brackets in it that say what is missing.
+    pub is_exact: bool,
+}
+
+/// Whether handles are shown, as by `nft -a`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handles {
+    /// Behind everything that has one.
+    Shown,
+    /// Nowhere.
+    Hidden,
 }
 
 /// What rules refer to but do not contain. What is not known (`None`) makes a rule that needs it inexact.

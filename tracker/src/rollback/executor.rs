@@ -1,7 +1,9 @@
 //! The executor: does each step of a checked plan, decides nothing.
 
+use std::collections::HashSet;
+
 use crate::causes::causes;
-use crate::host::{Host, HostError, NftBatch, NftDelete, Removal};
+use crate::host::{Host, HostError, NftAdd, NftBatch, NftCommand, NftDelete, Removal};
 use crate::model::nft::{NftItem, NftSnapshot};
 use crate::model::operation::{OperationState, StepOutcome};
 use crate::model::subject::{Snapshot, Subject};
@@ -58,7 +60,7 @@ pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnM
     let mut outcomes = Vec::with_capacity(total);
 
     let mut batch = NftBatch::new(plan.generation());
-    deletions(&nft).into_iter().for_each(|deletion| batch.push(deletion));
+    commands(&nft).into_iter().for_each(|command| batch.push(command));
     if !batch.is_empty() {
         match host.commit_nft(&batch) {
             Ok(()) => outcomes.extend(nft.iter().map(|step| outcome(step, None))),
@@ -106,40 +108,41 @@ fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {
     }
 }
 
-/// The nf_tables steps as deletions. A chain all of whose rules go is flushed by one deletion, at its first rule.
-pub(super) fn deletions(steps: &[&Step]) -> Vec<NftDelete> {
-    let mut deletions: Vec<NftDelete> = Vec::with_capacity(steps.len());
-    let mut flushed = std::collections::HashSet::new();
+/// The nf_tables steps as changes. A chain all of whose rules go is flushed by one deletion, at its first rule.
+pub(super) fn commands(steps: &[&Step]) -> Vec<NftCommand> {
+    let mut commands: Vec<NftCommand> = Vec::with_capacity(steps.len());
+    let mut flushed = HashSet::new();
     for step in steps {
         let (Subject::Nft(nft), Snapshot::Nft(content)) = (step.subject(), step.snapshot()) else { continue };
         let table = nft.table.clone();
-        match (&nft.item, step.action(), content) {
+        let command = match (&nft.item, step.action(), content) {
             (NftItem::Rule { chain, .. }, Action::DeleteRule { whole_chain: true }, _) => {
-                if flushed.insert((&nft.table, chain)) {
-                    deletions.push(NftDelete::RulesOf { table, chain: chain.clone() });
+                if !flushed.insert((&nft.table, chain)) {
+                    continue;
                 }
+                NftDelete::RulesOf { table, chain: chain.clone() }
             }
-            (NftItem::Rule { chain, handle }, _, _) => {
-                deletions.push(NftDelete::Rule { table, chain: chain.clone(), handle: *handle });
-            }
+            (NftItem::Rule { chain, handle }, _, _) => NftDelete::Rule { table, chain: chain.clone(), handle: *handle },
             (NftItem::Element { set, .. }, _, NftSnapshot::Element(element)) => {
-                let attributes = element.attributes.clone();
-                deletions.push(NftDelete::Element { table, set: set.clone(), attributes });
+                NftDelete::Element { table, set: set.clone(), attributes: element.attributes.clone() }
             }
             (NftItem::Set(set), action, _) => {
                 if matches!(action, Action::DeleteSet { clear_first: true }) {
-                    deletions.push(NftDelete::ElementsOf { table: table.clone(), set: set.clone() });
+                    commands.push(NftDelete::ElementsOf { table: table.clone(), set: set.clone() }.into());
                 }
-                deletions.push(NftDelete::Set { table, set: set.clone() });
+                NftDelete::Set { table, set: set.clone() }
             }
-            (NftItem::Chain(chain), _, _) => deletions.push(NftDelete::Chain { table, chain: chain.clone() }),
-            (NftItem::Object { kind, name }, _, _) => {
-                deletions.push(NftDelete::Object { table, kind: *kind, name: name.clone() });
+            (NftItem::Chain(chain), Action::SetPolicy { policy }, _) => {
+                commands.push(NftAdd::Policy { table, chain: chain.clone(), policy }.into());
+                continue;
             }
-            (NftItem::Flowtable(name), _, _) => deletions.push(NftDelete::Flowtable { table, name: name.clone() }),
-            (NftItem::Table, _, _) => deletions.push(NftDelete::Table { table }),
-            (NftItem::Element { .. }, _, _) => {}
-        }
+            (NftItem::Chain(chain), _, _) => NftDelete::Chain { table, chain: chain.clone() },
+            (NftItem::Object { kind, name }, _, _) => NftDelete::Object { table, kind: *kind, name: name.clone() },
+            (NftItem::Flowtable(name), _, _) => NftDelete::Flowtable { table, name: name.clone() },
+            (NftItem::Table, _, _) => NftDelete::Table { table },
+            (NftItem::Element { .. }, _, _) => continue,
+        };
+        commands.push(command.into());
     }
-    deletions
+    commands
 }

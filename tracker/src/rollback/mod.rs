@@ -13,10 +13,12 @@
 //!    removal; between that comparison and the removal remains a moment that the kernel offers no means to close.
 //! 5. [`verify::Expectation`] compares digests of everything else before and after.
 //!
-//! What is *not* done: contents that the owner changed on other people's objects are reported
-//! ([`refusal::Reason::Altered`]) and not set back; legacy xtables tables are reported and not touched.
+//! A base chain's policy that the owner changed last goes back to what it was before. What is *not* done: other contents
+//! that the owner changed on other people's objects are reported ([`refusal::Reason::Altered`]) and not set back; legacy
+//! xtables tables are reported and not touched.
 
 pub mod check;
+pub mod earlier;
 pub mod executor;
 pub mod export;
 pub mod live;
@@ -30,13 +32,14 @@ pub mod step;
 pub mod verify;
 
 pub use check::{CheckedPlan, PlanChanged, check};
+pub use earlier::{Earlier, earlier, wants_earlier};
 pub use executor::{Execution, ExecutionState, execute};
 pub use live::{LiveState, candidate_paths};
 pub use plan::Plan;
-pub use planner::plan;
+pub use planner::{plan, plan_with};
 pub use refusal::{Kept, KeptReason, Reason, Refusal};
 pub use run::{Ledger, LedgerError, Rollback, RollbackError, run};
-pub use selection::Selection;
+pub use selection::{ActorFilter, Selection};
 pub use step::{Action, Step, Why};
 pub use verify::{Expectation, Proof};
 

@@ -1,10 +1,11 @@
 //! Plan, check, execute, verify: the bounded loop around the kernel's compare-and-set.
 
 use super::check::check;
+use super::earlier::Earlier;
 use super::executor::{Execution, ExecutionState, execute};
 use super::live::candidate_paths;
 use super::plan::Plan;
-use super::planner::plan;
+use super::planner::plan_with;
 use super::selection::Selection;
 use super::verify::{Expectation, Proof};
 use crate::host::{Host, HostError};
@@ -29,9 +30,12 @@ pub struct Rollback {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RollbackError {
-    /// The journal could not be read, or the begin not be recorded. Nothing was changed.
+    /// The journal could not be read. Nothing was changed.
     #[error("cannot use the journal for a rollback")]
     Journal(#[source] LedgerError),
+    /// The begin could not be recorded, or is not wanted. Nothing was changed.
+    #[error("cannot begin the rollback")]
+    NotBegun(#[source] LedgerError),
     /// The live state could not be read. Nothing was changed.
     #[error("cannot read the live state")]
     Live(#[source] HostError),
@@ -65,10 +69,19 @@ pub trait Ledger {
     /// When the journal cannot be read.
     fn objects(&mut self) -> Result<Vec<Object>, LedgerError>;
 
+    /// The content of objects before the selected owner changed them; see [`super::wants_earlier`].
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn earlier(&mut self, objects: &[Object], selection: &Selection) -> Result<Earlier, LedgerError> {
+        let _ = (objects, selection);
+        Ok(Earlier::new())
+    }
+
     /// Records, durably, that this plan is about to be executed. Called again when an attempt ends in a conflict.
     ///
     /// # Errors
-    /// When it cannot be recorded; nothing is executed then.
+    /// When it cannot be recorded or must not be; nothing is executed then.
     fn begin(&mut self, plan: &Plan) -> Result<(), LedgerError>;
 
     /// Is told how many of the steps are done.
@@ -85,7 +98,8 @@ pub fn run(ledger: &mut dyn Ledger, selection: &Selection, host: &mut dyn Host) 
         let known = ledger.objects().map_err(RollbackError::Journal)?;
         let paths = candidate_paths(&known, selection);
         let live = host.live(&paths).map_err(RollbackError::Live)?;
-        let planned = plan(&known, &live, selection);
+        let earlier = ledger.earlier(&known, selection).map_err(RollbackError::Journal)?;
+        let planned = plan_with(&known, &earlier, &live, selection);
         let before = host.live(&paths).map_err(RollbackError::Live)?;
         let expectation = Expectation::new(&planned, &before);
         let checked = match check(planned, &before) {
@@ -96,7 +110,7 @@ pub fn run(ledger: &mut dyn Ledger, selection: &Selection, host: &mut dyn Host) 
             }
         };
         let plan = checked.plan().clone();
-        ledger.begin(&plan).map_err(RollbackError::Journal)?;
+        ledger.begin(&plan).map_err(RollbackError::NotBegun)?;
         let execution = execute(checked, host, &mut |done, total| ledger.progress(done, total));
         if execution.state == ExecutionState::GenerationConflict {
             "somebody committed a ruleset".clone_into(&mut last);

@@ -1,9 +1,10 @@
-//! Steps: one removal each, made only from an object proven to be in scope.
+//! Steps: one removal or setting back each, made only from an object proven to be in scope.
 
 use std::fmt;
 
 use super::planner::InScope;
 use crate::model::ids::ObjectId;
+use crate::model::nft::{ChainSnapshot, NftSnapshot};
 use crate::model::owner::{Certainty, Evidence, Owner};
 use crate::model::subject::{Snapshot, Subject, describe};
 
@@ -27,6 +28,11 @@ pub enum Action {
     DeleteFlowtable,
     /// Deletes a table with everything in it.
     DeleteTable,
+    /// Sets the policy of a base chain back.
+    SetPolicy {
+        /// What it is to be: 0 drop, 1 accept.
+        policy: u32,
+    },
     DeleteIpRule,
     DeleteRoute,
     DeleteAddress,
@@ -46,24 +52,29 @@ impl Action {
             Self::DeleteObject => 4,
             Self::DeleteFlowtable => 5,
             Self::DeleteTable => 6,
-            Self::DeleteIpRule => 7,
-            Self::DeleteRoute => 8,
-            Self::DeleteAddress => 9,
-            Self::DeleteLink => 10,
-            Self::RemoveFile => 11,
-            Self::RemoveDir => 12,
+            Self::SetPolicy { .. } => 7,
+            Self::DeleteIpRule => 8,
+            Self::DeleteRoute => 9,
+            Self::DeleteAddress => 10,
+            Self::DeleteLink => 11,
+            Self::RemoveFile => 12,
+            Self::RemoveDir => 13,
         }
     }
 
     /// Whether the step is part of the one nf_tables batch.
     pub fn is_nft(self) -> bool {
-        self.phase() <= Self::DeleteTable.phase()
+        self.phase() < Self::DeleteIpRule.phase()
     }
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::RemoveFile | Self::RemoveDir) { "remove" } else { "delete" })
+        f.write_str(match self {
+            Self::RemoveFile | Self::RemoveDir => "remove",
+            Self::SetPolicy { .. } => "set back",
+            _ => "delete",
+        })
     }
 }
 
@@ -86,7 +97,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// One removal. Only the planner makes steps, from objects it has proven to be in scope.
+/// One removal, or one setting back. Only the planner makes steps, from objects it has proven to be in scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     object: ObjectId,
@@ -100,7 +111,7 @@ impl Step {
     /// Makes the step that removes an object in scope, which looks like `live` now.
     pub(super) fn new(proof: &InScope<'_>, live: &Snapshot, action: Action) -> Self {
         let object = proof.object();
-        let attribution = &object.created.attribution;
+        let attribution = &proof.deed().attribution;
         let why = Why {
             owner: attribution.owner().clone(),
             certainty: attribution.certainty(),
@@ -134,9 +145,25 @@ impl Step {
         self.action
     }
 
-    /// What people call the object.
+    /// The object's content after the step; `None` when it is gone then.
+    pub fn after(&self) -> Option<Snapshot> {
+        let Action::SetPolicy { policy } = self.action else { return None };
+        let mut after = self.snapshot.clone();
+        if let Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })) = &mut after {
+            base.policy = policy;
+        }
+        Some(after)
+    }
+
+    /// What people call the object, and for a policy what it is set to.
     pub fn describe(&self) -> String {
-        describe(&self.subject, &self.snapshot)
+        let object = describe(&self.subject, &self.snapshot);
+        match self.action {
+            Action::SetPolicy { policy } => {
+                format!("{object} policy {}", if policy == 0 { "drop" } else { "accept" })
+            }
+            _ => object,
+        }
     }
 }
 

@@ -56,14 +56,19 @@ impl fmt::Display for Proof {
 impl Expectation {
     /// Notes what a plan will remove, and the digest of everything else in `before`.
     pub fn new(plan: &Plan, before: &LiveState) -> Self {
-        let gone: BTreeMap<Subject, String> =
-            plan.steps().iter().map(|step| (step.subject().clone(), step.describe())).collect();
-        let stays = kernel_objects(before)
+        let goes = plan.steps().iter().filter(|step| step.after().is_none());
+        let gone: BTreeMap<Subject, String> = goes.map(|step| (step.subject().clone(), step.describe())).collect();
+        let mut stays: BTreeMap<Subject, (Digest, String)> = kernel_objects(before)
             .filter(|(subject, now)| {
                 !gone.contains_key(subject) && !plan.implied().contains(subject) && !goes_by_itself(now)
             })
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
             .collect();
+        for step in plan.steps() {
+            if let Some(after) = step.after() {
+                stays.insert(step.subject().clone(), (after.digest(), step.describe()));
+            }
+        }
         Self { gone, stays }
     }
 

@@ -20,6 +20,8 @@ pub enum ErrorCode {
     Conflict,
     /// Another operation is under way (409).
     Busy,
+    /// The owner of what was to go still runs and would add it again (409).
+    OwnerRuns,
     /// The tracker cannot do it now (503).
     Unavailable,
     /// Something failed in the tracker (500).

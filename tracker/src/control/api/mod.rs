@@ -10,6 +10,7 @@ mod log;
 mod object;
 mod plan;
 mod request;
+mod selection;
 mod status;
 mod time;
 
@@ -24,10 +25,9 @@ pub use object::{
     BaseChainView, ChangeView, ContentView, DeedView, ObjectList, ObjectRow, ObjectView, OwnerList, OwnerSummary,
     WhoView,
 };
-pub use plan::{
-    KeptView, OperationView, OutcomeView, PlanRequest, PlanView, ProgressView, RefusalView, ResetRequest, StepView,
-};
+pub use plan::{KeptView, OperationView, OutcomeView, PlanView, ProgressView, RefusalView, RunningView, StepView};
 pub use request::{BadRequest, FollowQuery, LogQuery, ObjectsQuery, WhoQuery};
+pub use selection::{PlanRequest, ResetRequest};
 pub use status::{
     BpfProgramView, JournalView, LossView, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
     TrackerState,

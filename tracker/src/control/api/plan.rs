@@ -3,46 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::DigestBuilder;
-use crate::model::ids::{ObjectId, OperationId};
+use crate::model::ids::{ObjectId, OperationId, Tgid};
 use crate::model::owner::{Certainty, Owner};
 use crate::model::subject::Class;
 
 use super::time::TimeView;
-
-/// Asks what a reset would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PlanRequest {
-    /// Whose changes to take back: this owner's and all below it.
-    pub owner: Owner,
-    /// Also objects whose owner is only inferred.
-    #[serde(default)]
-    pub include_inferred: bool,
-}
-
-/// Asks for a reset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResetRequest {
-    /// Whose changes to take back: this owner's and all below it.
-    pub owner: Owner,
-    /// Only check; change nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-    /// Also objects whose owner is only inferred.
-    #[serde(default)]
-    pub include_inferred: bool,
-    /// The fingerprint of the plan somebody agreed to: when the plan made now differs, nothing is done.
-    #[serde(default)]
-    pub plan: Option<String>,
-}
-
-impl ResetRequest {
-    /// The plan it would carry out.
-    pub fn plan_request(&self) -> PlanRequest {
-        PlanRequest { owner: self.owner.clone(), include_inferred: self.include_inferred }
-    }
-}
 
 /// What a reset would do, what it would not, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,17 +20,20 @@ pub struct PlanView {
     pub refusals: Vec<RefusalView>,
     /// What stays because others need it.
     pub kept: Vec<KeptView>,
-    /// What else is worth knowing before saying yes.
+    /// What else is worth knowing before saying yes, a sentence each; programs of `running` among it.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Programs of the selected owner that still run.
+    #[serde(default)]
+    pub running: Vec<RunningView>,
     /// The plan as the tracker writes it, for people.
     pub text: String,
-    /// Equal for plans with equal steps, and only for them; goes into [`ResetRequest::plan`].
+    /// Equal for plans with equal steps, and only for them; goes into [`super::ResetRequest::plan`].
     pub fingerprint: String,
 }
 
 impl PlanView {
-    /// A plan without warnings and text, with its fingerprint.
+    /// A plan without warnings, running programs and text, with its fingerprint.
     pub fn new(owner: Owner, steps: Vec<StepView>, refusals: Vec<RefusalView>, kept: Vec<KeptView>) -> Self {
         let mut digest = DigestBuilder::new("plan");
         digest.field(owner.as_str().as_bytes());
@@ -74,8 +42,31 @@ impl PlanView {
             digest.field(text.as_bytes()).field(owner.as_str().as_bytes()).field(certainty.as_str().as_bytes());
         }
         let fingerprint = digest.finish().to_string();
-        Self { owner, steps, refusals, kept, warnings: Vec::new(), text: String::new(), fingerprint }
+        let (warnings, running, text) = (Vec::new(), Vec::new(), String::new());
+        Self { owner, steps, refusals, kept, warnings, running, text, fingerprint }
     }
+}
+
+/// A program of the selected owner that still runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningView {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Last part of its exe path.
+    pub program: String,
+    /// Process id, host pid namespace.
+    pub tgid: Tgid,
+    /// Systemd unit it runs in.
+    pub unit: Option<String>,
+    /// Container it runs in, or, for a container's shim, that it runs.
+    pub container: Option<String>,
+    /// Pod it runs in, `namespace/name`.
+    pub pod: Option<String>,
+    /// Whether things in the plan are of this very owner: it would add them again, so a reset refuses without
+    /// [`super::ResetRequest::force`].
+    pub blocks: bool,
+    /// The command that stops it.
+    pub remedy: String,
 }
 
 /// One removal.

@@ -8,7 +8,7 @@ use super::fixture::world;
 use super::{setup, soon};
 
 fn kubernetes() -> ResetRequest {
-    ResetRequest { owner: world::owner("kubernetes"), dry_run: false, include_inferred: false, plan: None }
+    ResetRequest::of(PlanRequest::of(world::owner("kubernetes")))
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn a_dry_run_changes_nothing() {
 #[tokio::test]
 async fn a_plan_that_is_no_longer_the_one_agreed_to_is_not_carried_out() {
     let setup = setup();
-    let other = PlanRequest { owner: world::owner("cni"), include_inferred: false };
+    let other = PlanRequest::of(world::owner("cni"));
     let fingerprint = setup.client.plan(&other).await.expect("plan").fingerprint;
     let request = ResetRequest { plan: Some(fingerprint), ..kubernetes() };
     let error = setup.client.reset(&request, |_| panic!("nothing is done")).await.expect_err("another plan");

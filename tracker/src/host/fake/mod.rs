@@ -90,10 +90,10 @@ impl Host for FakeHost {
             return Err(HostError::GenerationConflict { planned: batch.generation().0 });
         }
         let mut next = self.ruleset.clone();
-        for deletion in batch.deletions() {
-            next.delete(deletion).map_err(|code| HostError::Io {
-                operation: "delete",
-                object: format!("`{deletion}`"),
+        for command in batch.commands() {
+            next.apply(command).map_err(|code| HostError::Io {
+                operation: command.verb(),
+                object: format!("`{command}`"),
                 source: io::Error::from_raw_os_error(code),
             })?;
         }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::NftDelete;
+use crate::host::{NftAdd, NftCommand, NftDelete, Place};
 use crate::model::ids::{ChainName, Generation, Handle, ObjectName, SetName};
-use crate::model::nft::{NftItem, NftSnapshot, NftSubject, TableRef};
+use crate::model::nft::{ChainSnapshot, NftItem, NftSnapshot, NftSubject, TableRef};
 use crate::model::subject::{Snapshot, Subject};
 
 /// A ruleset that gives out handles and refuses what the kernel refuses.
@@ -60,7 +60,13 @@ impl FakeRuleset {
     ///
     /// # Errors
     /// The kernel's error number: `ENOENT` when its table, chain, set or something it refers to is missing, `EEXIST`.
-    pub fn add(
+    pub fn add(&mut self, table: &TableRef, item: NftItem, content: NftSnapshot) -> Result<(Subject, Snapshot), i32> {
+        let added = self.insert(table, item, content)?;
+        self.commit();
+        Ok(added)
+    }
+
+    fn insert(
         &mut self,
         table: &TableRef,
         item: NftItem,
@@ -101,7 +107,6 @@ impl FakeRuleset {
         }
         let subject = NftSubject { table: table.clone(), item };
         self.objects.push((subject.clone(), content.clone()));
-        self.commit();
         Ok((Subject::Nft(subject), Snapshot::Nft(content)))
     }
 
@@ -163,6 +168,60 @@ impl FakeRuleset {
             _ => true,
         });
         removed
+    }
+
+    /// Does one change of a batch, or answers with the kernel's error number.
+    pub(super) fn apply(&mut self, command: &NftCommand) -> Result<(), i32> {
+        match command {
+            NftCommand::Delete(deletion) => self.delete(deletion),
+            NftCommand::Add(addition) => self.add_one(addition),
+        }
+    }
+
+    fn add_one(&mut self, addition: &NftAdd) -> Result<(), i32> {
+        let (table, item, content) = match addition.clone() {
+            NftAdd::Policy { table, chain, policy } => return self.set_policy(&table, &chain, policy),
+            NftAdd::Table { table, content } => (table, NftItem::Table, NftSnapshot::Table(content)),
+            NftAdd::Chain { table, chain, content } => (table, NftItem::Chain(chain), NftSnapshot::Chain(content)),
+            NftAdd::Set { table, set, content } => (table, NftItem::Set(set), NftSnapshot::Set(content)),
+            NftAdd::Object { table, kind, name, content } => {
+                (table, NftItem::Object { kind, name }, NftSnapshot::Other(content))
+            }
+            NftAdd::Flowtable { table, name, content } => {
+                (table, NftItem::Flowtable(name), NftSnapshot::Other(content))
+            }
+            NftAdd::Element { table, set, key, content } => {
+                (table, NftItem::Element { set, key }, NftSnapshot::Element(content))
+            }
+            NftAdd::Rule { table, chain, content, place } => {
+                return self.add_rule(&table, &chain, NftSnapshot::Rule(content), place);
+            }
+        };
+        self.insert(&table, item, content).map(|_| ())
+    }
+
+    fn set_policy(&mut self, table: &TableRef, chain: &ChainName, policy: u32) -> Result<(), i32> {
+        let item = NftItem::Chain(chain.clone());
+        let found = self.objects.iter_mut().find(|(it, _)| it.table == *table && it.item == item);
+        match found {
+            Some((_, NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. }))) => {
+                base.policy = policy;
+                Ok(())
+            }
+            Some(_) => Err(libc::EOPNOTSUPP),
+            None => Err(libc::ENOENT),
+        }
+    }
+
+    fn add_rule(&mut self, table: &TableRef, chain: &ChainName, rule: NftSnapshot, place: Place) -> Result<(), i32> {
+        let item = NftItem::Rule { chain: chain.clone(), handle: Handle(0) };
+        self.insert(table, item, rule)?;
+        let (Place::Before(handle) | Place::After(handle)) = place else { return Ok(()) };
+        let neighbour = NftItem::Rule { chain: chain.clone(), handle };
+        let at = self.objects.iter().position(|(it, _)| it.table == *table && it.item == neighbour);
+        let Some((at, rule)) = at.zip(self.objects.pop()) else { return Err(libc::ENOENT) };
+        self.objects.insert(if matches!(place, Place::After(_)) { at + 1 } else { at }, rule);
+        Ok(())
     }
 
     /// Does one deletion of a batch, or answers with the kernel's error number.

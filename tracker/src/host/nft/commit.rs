@@ -5,8 +5,8 @@ use std::io;
 use netlink_packet_core::{NLMSG_ERROR, NetlinkBuffer};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 
-use super::NftBatch;
 use super::emit::{BEGIN_SEQ, Encoded, FIRST_SEQ, encode};
+use super::{NftBatch, NftCommand};
 use crate::host::HostError;
 
 /// Length of `struct nlmsghdr`.
@@ -23,7 +23,7 @@ const ACK_BYTES: usize = 1024;
 ///
 /// # Errors
 /// [`HostError::GenerationConflict`] when the ruleset has another generation now, [`HostError::Io`] naming the first
-/// refused deletion otherwise. Nothing was changed in either case.
+/// refused change otherwise. Nothing was changed in either case.
 pub fn commit(batch: &NftBatch) -> Result<(), HostError> {
     if batch.is_empty() {
         return Ok(());
@@ -80,7 +80,7 @@ fn last_seq(encoded: &Encoded) -> u32 {
 /// What the acknowledgements say.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// The last deletion was acknowledged without error.
+    /// The last change was acknowledged without error.
     acknowledged: bool,
     /// Sequence number and error of what was refused, in the kernel's order.
     refused: Vec<(u32, i32)>,
@@ -111,18 +111,19 @@ impl Verdict {
         if refused.iter().any(|(_, error)| *error == ERESTART) {
             return Err(HostError::GenerationConflict { planned: batch.generation().0 });
         }
-        let refuse = |object, source| Err(HostError::Io { operation: "delete", object, source });
+        let refuse = |object, source| Err(HostError::Io { operation: "commit", object, source });
         if let Some((seq, error)) = refused.first() {
             let named = seq
                 .checked_sub(FIRST_SEQ)
                 .and_then(|index| encoded.messages.get(index as usize))
-                .and_then(|deletions| batch.deletions().get(deletions.start));
+                .and_then(|commands| batch.commands().get(commands.start));
             let object = match (named, refused.len()) {
                 (None, _) => "nftables batch".to_owned(),
-                (Some(deletion), 1) => format!("`{deletion}`"),
-                (Some(deletion), count) => format!("`{deletion}` and {} more", count - 1),
+                (Some(command), 1) => format!("`{command}`"),
+                (Some(command), count) => format!("`{command}` and {} more", count - 1),
             };
-            return refuse(object, io::Error::from_raw_os_error(*error));
+            let operation = named.map_or("commit", NftCommand::verb);
+            return Err(HostError::Io { operation, object, source: io::Error::from_raw_os_error(*error) });
         }
         if overrun {
             return refuse("nftables batch".to_owned(), io::Error::from_raw_os_error(libc::ENOBUFS));

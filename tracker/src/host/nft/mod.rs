@@ -1,21 +1,25 @@
-//! nf_tables deletions as one native netlink batch, committed with the kernel's own compare-and-set.
+//! nf_tables changes as one native netlink batch, committed with the kernel's own compare-and-set.
 //!
 //! A batch is one `sendmsg`: `NFNL_MSG_BATCH_BEGIN` carrying the generation the plan was made for
-//! (`NFNL_BATCH_GENID`, Linux 4.10), the deletions, `NFNL_MSG_BATCH_END`. If anybody committed since, the kernel refuses it
-//! whole with `ERESTART`; if any deletion fails, nothing is changed.
+//! (`NFNL_BATCH_GENID`, Linux 4.10), the changes, `NFNL_MSG_BATCH_END`. If anybody committed since, the kernel refuses it
+//! whole with `ERESTART`; if any change fails, nothing is changed.
 //!
 //! Objects are named, not numbered, wherever names are unique: a chain is found by name in a hash table, but by handle in
 //! a list, which is quadratic for tens of thousands of chains. The generation guarantees that a name still means what
 //! it meant when the plan was made.
 
+mod add;
 mod commit;
 mod emit;
+mod emit_add;
+mod writer;
 
 use std::fmt;
 
 use crate::model::ids::{ChainName, Generation, Handle, ObjectName, SetName};
 use crate::model::nft::TableRef;
 
+pub use add::{NftAdd, Place};
 pub use commit::commit;
 
 /// One deletion.
@@ -107,23 +111,64 @@ impl fmt::Display for NftDelete {
     }
 }
 
-/// Deletions in the order the kernel is to do them, and the ruleset they were made for.
+/// One change of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NftCommand {
+    /// Takes something away.
+    Delete(NftDelete),
+    /// Adds something, or sets a policy.
+    Add(NftAdd),
+}
+
+impl From<NftDelete> for NftCommand {
+    fn from(deletion: NftDelete) -> Self {
+        Self::Delete(deletion)
+    }
+}
+
+impl From<NftAdd> for NftCommand {
+    fn from(addition: NftAdd) -> Self {
+        Self::Add(addition)
+    }
+}
+
+impl NftCommand {
+    /// The verb for messages.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Delete(_) => "delete",
+            Self::Add(NftAdd::Policy { .. }) => "set",
+            Self::Add(_) => "add",
+        }
+    }
+}
+
+impl fmt::Display for NftCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delete(deletion) => deletion.fmt(f),
+            Self::Add(addition) => addition.fmt(f),
+        }
+    }
+}
+
+/// Changes in the order the kernel is to do them, and the ruleset they were made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NftBatch {
     generation: Generation,
-    deletions: Vec<NftDelete>,
+    commands: Vec<NftCommand>,
 }
 
 impl NftBatch {
     /// Starts an empty batch for the ruleset with this generation.
     pub fn new(generation: Generation) -> Self {
-        Self { generation, deletions: Vec::new() }
+        Self { generation, commands: Vec::new() }
     }
 
-    /// Adds a deletion after the ones already there. The kernel looks at references in this order: what refers comes
-    /// before what is referred to.
-    pub fn push(&mut self, deletion: NftDelete) {
-        self.deletions.push(deletion);
+    /// Adds a change after the ones already there. The kernel looks at references in this order: of deletions, what
+    /// refers comes before what is referred to; of additions, after.
+    pub fn push(&mut self, command: impl Into<NftCommand>) {
+        self.commands.push(command.into());
     }
 
     /// The ruleset the batch was made for.
@@ -131,14 +176,14 @@ impl NftBatch {
         self.generation
     }
 
-    /// The deletions in order.
-    pub fn deletions(&self) -> &[NftDelete] {
-        &self.deletions
+    /// The changes in order.
+    pub fn commands(&self) -> &[NftCommand] {
+        &self.commands
     }
 
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.deletions.is_empty()
+        self.commands.is_empty()
     }
 }
 

@@ -92,7 +92,7 @@ fn messages_are_whole_and_only_the_last_deletion_asks_for_an_answer() {
     let acks: Vec<usize> = (0..flags.len()).filter(|index| flags[*index] & 4 != 0).collect();
     assert_eq!(acks, [flags.len() - 2]);
     let covered: Vec<usize> = encoded.messages.iter().cloned().flatten().collect();
-    assert_eq!(covered, (0..all.deletions().len()).collect::<Vec<_>>());
+    assert_eq!(covered, (0..all.commands().len()).collect::<Vec<_>>());
 }
 
 /// One `NLMSG_ERROR` message with `NETLINK_CAP_ACK`.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::model::ids::{ChainName, Ifindex, SetName};
 use crate::model::live::Ruleset;
 use crate::model::nft::{
-    ChainSnapshot, ElementSnapshot, NftItem, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot, TableRef,
-    TableSnapshot,
+    ChainSnapshot, ElementSnapshot, NftItem, NftSnapshot, NftSubject, OtherSnapshot, RuleSnapshot, SetSnapshot,
+    TableRef, TableSnapshot,
 };
 use crate::model::subject::{Snapshot, Subject};
 use crate::render::{SetContent, Surroundings};
@@ -27,10 +27,13 @@ pub(super) struct Table<'a> {
     pub(super) chains: Vec<Chain<'a>>,
     pub(super) sets: Vec<Set<'a>>,
     /// Stateful objects and flowtables.
-    pub(super) others: Vec<(Entry<'a>, &'a NftItem)>,
+    pub(super) others: Vec<Other<'a>>,
     chain_places: HashMap<&'a ChainName, usize>,
     set_places: HashMap<&'a SetName, usize>,
 }
+
+/// A stateful object or flowtable.
+pub(super) type Other<'a> = (Entry<'a>, &'a NftItem, &'a OtherSnapshot);
 
 /// One chain with its rules in their order.
 pub(super) struct Chain<'a> {
@@ -102,7 +105,9 @@ impl<'a> Table<'a> {
                     set.elements.push((entry, element));
                 }
             }
-            (NftItem::Object { .. } | NftItem::Flowtable(_), _) => self.others.push((entry, item)),
+            (NftItem::Object { .. } | NftItem::Flowtable(_), NftSnapshot::Other(content)) => {
+                self.others.push((entry, item, content));
+            }
             _ => {}
         }
     }

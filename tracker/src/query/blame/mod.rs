@@ -16,10 +16,10 @@ use crate::control::api::{BlameQuery, BlameView, Syntax};
 use crate::journal::{JournalError, Read};
 use crate::model::live::Ruleset;
 use crate::model::nft::Family;
-use crate::render::is_iptables;
+use crate::render::{IPTABLES, is_iptables};
 
 use index::Index;
-use listing::Listing;
+use listing::{Listing, Table};
 use sink::Sink;
 
 /// Lists a ruleset that was read before the journal is, part by part, until `each` has enough.
@@ -41,6 +41,10 @@ pub fn blame(
             && query.table.as_ref().is_none_or(|name| table.name.name.as_str() == name)
             && (syntax == Syntax::Nft || is_iptables(table.name))
     });
+    if syntax == Syntax::Iptables {
+        let place = |table: &Table<'_>| IPTABLES.iter().position(|name| *name == table.name.name.as_str());
+        listing.tables.sort_by_key(place);
+    }
     let mut sink = Sink::new(&index, syntax, query.owner.as_ref(), each);
     sink.notes(notes(ruleset, syntax, family));
     let chain = query.chain.as_deref();

@@ -88,7 +88,7 @@ pub(super) fn devgroup(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Opti
         if flags & bit != 0 {
             not(line, flags & bit << 1 != 0);
             write!(line, " --{option}-group");
-            super::words::masked(line, group, mask);
+            named(line, group, mask, "default");
         }
     }
     Some(())
@@ -115,8 +115,16 @@ pub(super) fn realm(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option<
     let Realm { id, mask, invert } = Realm::read(info)?;
     not(line, invert);
     line.push(" --realm");
-    super::words::masked(line, id, mask);
+    named(line, id, mask, "cosmos");
     Some(())
+}
+
+/// The name iproute2 comes with for 0, else the number with its mask.
+fn named(line: &mut Line, number: u32, mask: u32, zero: &str) {
+    match (number, mask) {
+        (0, u32::MAX) => write!(line, " {zero}"),
+        _ => super::words::masked(line, number, mask),
+    }
 }
 
 pub(super) fn tee(with: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option<()> {

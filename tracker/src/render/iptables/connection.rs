@@ -112,7 +112,8 @@ pub(super) fn connbytes(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Opt
         (from, to)
     };
     match to {
-        u64::MAX => write!(line, " --connbytes {from}"),
+        // an end of 0 is shown like none
+        0 | u64::MAX => write!(line, " --connbytes {from}"),
         to => write!(line, " --connbytes {from}:{to}"),
     }
     let what = ["packets", "bytes", "avgpkt"].get(usize::from(what))?;

@@ -20,12 +20,14 @@ mod payload;
 mod ports;
 mod rate;
 mod report;
+mod save;
 mod set;
 mod transport;
 mod words;
 
 use self::extension::Extensions;
 use self::native::Native;
+pub use self::save::iptables_save;
 use self::words::escaped;
 use super::line::Line;
 use super::{Rendered, Surroundings};

@@ -102,7 +102,9 @@ pub(super) fn ah(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option<()>
 
 fn spi(line: &mut Line, option: &str, info: &[u8]) -> Option<()> {
     let Spi { spis, invert } = Spi::read(info)?;
-    if spis != [0, u32::MAX] || invert & 1 != 0 {
+    // of a rule that never matches iptables-save shows one that always does
+    (spis != [0, u32::MAX] || invert & 1 == 0).then_some(())?;
+    if spis != [0, u32::MAX] {
         not(line, invert & 1 != 0);
         write!(line, " --{option} ");
         range(line, spis);

@@ -1,7 +1,7 @@
 //! Comparisons.
 
 use super::Rule;
-use super::context::Tells;
+use super::context::{SERVICE_TAG, Tells};
 use super::datatype::Datatype;
 use super::operand::Operand;
 use super::protocol::Protocol;
@@ -34,7 +34,7 @@ impl<'a> Rule<'a> {
             let constant = Self::big(bytes)?;
             let cut = self.cut(&load);
             let (offset, bits, shift) = cut.unwrap_or((*offset, *bits, 0));
-            if operation <= NOT_EQUAL && (cut.is_some() || load.operations.is_empty()) {
+            if operation <= NOT_EQUAL && (cut.is_some() || load.is_whole()) {
                 return self.compare_payload(*base, offset, bits, operation == EQUAL, constant >> shift);
             }
             if cut.is_some() {
@@ -72,10 +72,18 @@ impl<'a> Rule<'a> {
 
     pub(super) fn range(&mut self, range: &Range<'a>) -> Option<()> {
         let load = self.registers.load(range.source)?.clone();
+        let sign = if range.operation == 1 { " != " } else { " " };
+        if let (Source::Payload { base, .. }, Some((offset, bits, shift))) = (&load.source, self.cut(&load)) {
+            let (mut text, kind) = self.payload_text(*base, offset, bits)?;
+            text.push_str(sign);
+            let (from, to) = (Self::big(range.from.value()?)?, Self::big(range.to.value()?)?);
+            push_range(&mut text, kind, from >> shift, to >> shift, self.style())?;
+            return self.push_match(text);
+        }
         let Operand { mut text, kind, is_host, bits } = self.operand(&load)?;
         (!kind.is_text()).then_some(())?;
         self.push_operations(&mut text, kind, bits, &load.operations)?;
-        text.push_str(if range.operation == 1 { " != " } else { " " });
+        text.push_str(sign);
         let (from, to) = (number(range.from.value()?, is_host)?, number(range.to.value()?, is_host)?);
         push_range(&mut text, kind, from, to, self.style())?;
         self.push_match(text)
@@ -172,7 +180,10 @@ impl<'a> Rule<'a> {
         if let (true, EQUAL | NOT_EQUAL, Some(length)) = (kind.has_prefixes(), operation, prefix(mask, bits)) {
             text.push_str(if operation == NOT_EQUAL { " != " } else { " " });
             value::write(&mut text, kind, constant, style)?;
-            text.push_str(&format!("/{length}"));
+            // a mask of all bits is none
+            if length < bits {
+                text.push_str(&format!("/{length}"));
+            }
             return self.push_match(text);
         }
         text.push_str(" & ");
@@ -218,6 +229,7 @@ impl<'a> Rule<'a> {
             Key::EtherType => {
                 // the constant is in network order already
                 if matches!(self.context.family, Family::Netdev | Family::Bridge) {
+                    self.context.has_service_tag |= constant == SERVICE_TAG;
                     match Protocol::of_ether_type(constant) {
                         Some(Protocol::Vlan) => self.context.has_vlan = true,
                         network => self.context.network = network,

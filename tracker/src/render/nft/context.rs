@@ -12,6 +12,9 @@ pub(super) const LINK: u32 = 0;
 pub(super) const NETWORK: u32 = 1;
 pub(super) const TRANSPORT: u32 = 2;
 
+/// The ether type of 802.1ad.
+pub(super) const SERVICE_TAG: u128 = 0x88a8;
+
 /// What a remembered statement compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tells {
@@ -34,6 +37,8 @@ pub(super) struct Context {
     pub(super) link: Option<Protocol>,
     /// Whether an 802.1Q header was compared for.
     pub(super) has_vlan: bool,
+    /// Whether an 802.1ad header was compared for.
+    pub(super) has_service_tag: bool,
     pub(super) network: Option<Protocol>,
     pub(super) transport: Option<Protocol>,
     /// ICMP type compared for, a reply counted as its request.
@@ -58,6 +63,7 @@ impl Context {
             family,
             link,
             has_vlan: false,
+            has_service_tag: false,
             network,
             transport: None,
             icmp: None,
@@ -75,6 +81,12 @@ impl Context {
             TRANSPORT => self.transport,
             _ => None,
         }
+    }
+
+    /// Whether what nft lists of a piece is followed here. Behind an 802.1Q header it takes addresses for tags, behind an
+    /// 802.1ad header anything.
+    pub(super) fn is_followed(&self, base: u32, offset: u32) -> bool {
+        base != LINK || !self.has_service_tag && (!self.has_vlan || offset >= 112)
     }
 
     /// Forgets what may be left out: a statement with effects came.
@@ -154,6 +166,7 @@ impl Context {
     pub(super) fn learn(&mut self, protocol: Protocol, number: u128) {
         match protocol {
             Protocol::Ether | Protocol::Vlan => {
+                self.has_service_tag |= number == SERVICE_TAG;
                 let inside = Protocol::of_ether_type(number);
                 if inside == Some(Protocol::Vlan) {
                     self.has_vlan = true;

@@ -119,27 +119,68 @@ impl Datatype {
 
     /// By the number sets have their types by (`TYPE_*` of nft), with its length in bytes.
     pub(super) fn of_set(number: u32) -> Option<(Self, usize)> {
-        Some(match number {
-            7 => (Self::Ipv4, 4),
-            8 => (Self::Ipv6, 16),
-            9 => (Self::Ether, 6),
-            12 => (Self::Protocol, 1),
-            13 => (Self::Service, 2),
-            19 => (Self::Mark, 4),
-            20 => (Self::Ifindex, 4),
-            23 => (Self::ClassId, 4),
-            41 => (Self::Ifname, 16),
-            _ => return None,
-        })
+        SetType::of(number).map(|kind| (kind.datatype, kind.length))
     }
 
     /// Whether ranges and masks of it can be written as prefixes.
     pub(super) fn has_prefixes(self) -> bool {
-        matches!(self, Self::Ipv4 | Self::Ipv6)
+        matches!(self, Self::Ipv4 | Self::Ipv6 | Self::Mark)
     }
 
     /// Whether it is text.
     pub(super) fn is_text(self) -> bool {
         matches!(self, Self::Ifname | Self::String)
+    }
+}
+
+/// A type as sets are declared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SetType {
+    /// `TYPE_*` of nft.
+    number: u32,
+    pub(super) name: &'static str,
+    pub(super) datatype: Datatype,
+    /// In bytes.
+    pub(super) length: usize,
+    /// How many elements nft lists on a line.
+    pub(super) per_line: usize,
+}
+
+const fn of(number: u32, name: &'static str, datatype: Datatype, length: usize, per_line: usize) -> SetType {
+    SetType { number, name, datatype, length, per_line }
+}
+
+/// Ascending by number.
+const SET_TYPES: &[SetType] = &[
+    of(7, "ipv4_addr", Datatype::Ipv4, 4, 2),
+    of(8, "ipv6_addr", Datatype::Ipv6, 16, 1),
+    of(9, "ether_addr", Datatype::Ether, 6, 1),
+    of(10, "ether_type", Datatype::EtherType, 2, 1),
+    of(11, "arp_op", Datatype::ArpOperation, 2, 5),
+    of(12, "inet_proto", Datatype::Protocol, 1, 5),
+    of(13, "inet_service", Datatype::Service, 2, 5),
+    of(14, "icmp_type", Datatype::IcmpType, 1, 1),
+    of(15, "tcp_flag", Datatype::TcpFlags, 1, 5),
+    of(19, "mark", Datatype::Mark, 4, 5),
+    of(20, "iface_index", Datatype::Ifindex, 4, 5),
+    of(21, "iface_type", Datatype::Arphrd, 2, 1),
+    of(22, "realm", Datatype::Realm, 4, 1),
+    of(23, "classid", Datatype::ClassId, 4, 5),
+    of(24, "uid", Datatype::Id, 4, 5),
+    of(25, "gid", Datatype::Id, 4, 5),
+    of(26, "ct_state", Datatype::CtState, 4, 2),
+    of(27, "ct_dir", Datatype::CtDirection, 1, 5),
+    of(28, "ct_status", Datatype::CtStatus, 4, 2),
+    of(29, "icmpv6_type", Datatype::Icmpv6Type, 1, 1),
+    of(31, "pkt_type", Datatype::PacketType, 1, 2),
+    of(35, "devgroup", Datatype::DevGroup, 4, 1),
+    of(41, "ifname", Datatype::Ifname, 16, 1),
+    of(42, "igmp_type", Datatype::IgmpType, 1, 1),
+];
+
+impl SetType {
+    pub(super) fn of(number: u32) -> Option<&'static Self> {
+        let index = SET_TYPES.binary_search_by_key(&number, |kind| kind.number).ok()?;
+        SET_TYPES.get(index)
     }
 }

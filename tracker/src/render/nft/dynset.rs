@@ -1,10 +1,10 @@
 //! Adding to, updating and deleting from sets by rules.
 
 use super::Rule;
+use super::elements;
 use super::set::{ANONYMOUS, EVAL, Shape};
-use super::statement;
 use super::value::{duration, word};
-use crate::decode::nft::expr::{self, Dynset};
+use crate::decode::nft::expr::Dynset;
 
 impl<'a> Rule<'a> {
     pub(super) fn dynset(&mut self, dynset: &Dynset<'a>) -> Option<()> {
@@ -16,15 +16,9 @@ impl<'a> Rule<'a> {
             text.push_str(" timeout ");
             duration(&mut text, milliseconds);
         }
-        let each = match (dynset.expressions, dynset.expression) {
-            (Some(list), _) => expr::decode(list).collect(),
-            (None, Some(one)) => vec![expr::decode_one(one)?],
-            (None, None) => Vec::new(),
-        };
-        for expression in each {
-            expression.unknown.is_empty().then_some(())?;
+        for statement in elements::statements(dynset.expression, dynset.expressions)? {
             text.push(' ');
-            text.push_str(&statement::plain(&expression.kind)?);
+            text.push_str(&statement);
         }
         let shape = Shape::of(set)?;
         if set.flags & (ANONYMOUS | EVAL) == ANONYMOUS | EVAL {

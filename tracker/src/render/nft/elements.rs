@@ -1,7 +1,9 @@
 //! Elements of sets, put in the order nft lists them.
 
+use super::statement;
+use super::value::number;
 use crate::decode::nft::attribute::{fields, string};
-use crate::decode::nft::expr::Data;
+use crate::decode::nft::expr::{self, Data};
 use crate::model::nft::ElementSnapshot;
 
 /// `NFT_SET_ELEM_*`.
@@ -17,6 +19,10 @@ pub(super) struct Element<'a> {
     /// The object a map of objects gives.
     pub(super) object: Option<String>,
     pub(super) comment: Option<String>,
+    /// How long it stays, in milliseconds.
+    pub(super) timeout: Option<u64>,
+    /// Its own counters and limits, as statements.
+    pub(super) statements: Vec<String>,
 }
 
 /// The key of an element.
@@ -39,8 +45,11 @@ struct Raw<'a> {
 fn read(snapshot: &ElementSnapshot) -> Option<Raw<'_>> {
     let [_, key, data, flags, timeout, _, userdata, expression, _, object, key_end, expressions] =
         fields::<12>(&snapshot.attributes).ok()?;
-    // state of an element is not part of a rule
-    (timeout.is_none() && expression.is_none() && expressions.is_none()).then_some(())?;
+    let timeout = match timeout {
+        None => None,
+        Some(timeout) => Some(timeout.try_into().ok().map(u64::from_be_bytes)?),
+    };
+    let statements = statements(expression, expressions)?;
     let flags = flags.map_or(Some(0), |flags| flags.try_into().ok().map(u32::from_be_bytes))?;
     (flags & !(INTERVAL_END | CATCH_ALL) == 0).then_some(())?;
     let value = |bytes| match Data::parse(bytes) {
@@ -62,13 +71,26 @@ fn read(snapshot: &ElementSnapshot) -> Option<Raw<'_>> {
         None => None,
         Some(userdata) => comment(userdata)?,
     };
-    let element = Element { key: Key::Rest, data, object, comment };
+    let element = Element { key: Key::Rest, data, object, comment, timeout, statements };
     Some(Raw { key, key_end, is_end: flags & INTERVAL_END != 0, element })
 }
 
 /// Whether it is for everything that no other element is for.
 pub(super) fn is_catch_all(snapshot: &ElementSnapshot) -> bool {
     read(snapshot).is_some_and(|raw| raw.key.is_none())
+}
+
+/// The statements of `NFTA_*_EXPR` or of the list `NFTA_*_EXPRESSIONS`.
+pub(super) fn statements(one: Option<&[u8]>, list: Option<&[u8]>) -> Option<Vec<String>> {
+    let expressions = match (list, one) {
+        (Some(list), _) => expr::decode(list).collect(),
+        (None, Some(one)) => vec![expr::decode_one(one)?],
+        (None, None) => Vec::new(),
+    };
+    let text = |expression: &expr::Expression<'_>| {
+        expression.unknown.is_empty().then(|| statement::plain(&expression.kind))?
+    };
+    expressions.iter().map(text).collect()
 }
 
 /// The comment in userdata, a run of type (1 byte), length (1 byte), value. `None` where there is more than a comment
@@ -94,6 +116,11 @@ pub(super) enum Order {
     First,
     /// By their keys from the last byte on.
     Last,
+    /// By the lowest bit of their keys: nft compares the first of the names it writes.
+    LowestBit {
+        /// Whether keys are in the machine's byte order.
+        is_host: bool,
+    },
     /// As the kernel lists them.
     Given,
 }
@@ -106,6 +133,10 @@ pub(super) fn plain<'a>(snapshots: &[&'a ElementSnapshot], order: Order) -> Opti
         Order::Last => raws.sort_by(|a, b| {
             let reversed = |raw: &Raw<'a>| raw.key.unwrap_or_default().iter().rev();
             reversed(a).cmp(reversed(b))
+        }),
+        Order::LowestBit { is_host } => raws.sort_by_key(|raw| {
+            let number = number(raw.key.unwrap_or_default(), is_host).unwrap_or_default();
+            number & number.wrapping_neg()
         }),
         Order::Given => {}
     }

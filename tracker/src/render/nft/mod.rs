@@ -4,9 +4,11 @@
 //! leaves out when it lists, is left out: see [`context`]. Values of `meta time` and `meta hour` are not written, as nft
 //! writes them in the time zone of the machine it runs on.
 
+mod blocks;
 mod compare;
 mod context;
 mod datatype;
+mod declaration;
 mod dynset;
 mod elements;
 mod exthdr;
@@ -14,6 +16,7 @@ mod keys;
 mod listing;
 mod lookup;
 mod nat;
+mod object;
 mod operand;
 mod payload;
 mod protocol;
@@ -24,10 +27,10 @@ mod symbols;
 mod value;
 mod write;
 
-pub use self::listing::{base_chain, elements, hook_word, object_kind, set_declaration, table_flags};
-
+pub use self::blocks::{base_chain, elements, flowtable_lines, object_lines, set_declaration};
 use self::compare::Bound;
 use self::context::Context;
+pub use self::listing::{hook_name, nft_ruleset, nft_table};
 use self::registers::{Held, Load, Operation, Registers, Source};
 use self::value::Style;
 use super::{Rendered, Surroundings};
@@ -52,15 +55,7 @@ struct Rule<'a> {
 ///
 /// Elements of anonymous sets, the lengths of named ones and the names of links are asked from `surroundings`.
 pub fn nft(family: Family, rule: &RuleSnapshot, surroundings: &dyn Surroundings) -> Rendered {
-    let mut state = Rule {
-        surroundings,
-        context: Context::new(family),
-        registers: Registers::default(),
-        statements: Vec::new(),
-        left_out: Vec::new(),
-        bound: None,
-        is_exact: true,
-    };
+    let mut state = Rule::new(family, surroundings);
     for expression in expr::decode(&rule.expressions) {
         let before = state.statements.len();
         state.left_out.clear();
@@ -92,6 +87,18 @@ pub fn nft(family: Family, rule: &RuleSnapshot, surroundings: &dyn Surroundings)
 }
 
 impl<'a> Rule<'a> {
+    fn new(family: Family, surroundings: &'a dyn Surroundings) -> Self {
+        Self {
+            surroundings,
+            context: Context::new(family),
+            registers: Registers::default(),
+            statements: Vec::new(),
+            left_out: Vec::new(),
+            bound: None,
+            is_exact: true,
+        }
+    }
+
     fn style(&self) -> Style<'a> {
         Style { surroundings: self.surroundings, is_numeric: false }
     }

@@ -30,10 +30,12 @@ impl Rule<'_> {
 
     /// Text and type of a piece; nft's raw form where it is no field.
     pub(super) fn payload_text(&mut self, base: u32, offset: u32, bits: u32) -> Option<(String, Datatype)> {
+        self.context.is_followed(base, offset).then_some(())?;
         if let Some(found) = self.found(base, offset, |length| length == bits) {
             self.use_found(base, &found);
             return Some((found.text, found.kind));
         }
+        (base != LINK || !self.context.has_vlan).then_some(())?;
         raw(base, offset, bits)
     }
 
@@ -78,10 +80,12 @@ impl Rule<'_> {
         is_equal: bool,
         constant: u128,
     ) -> Option<()> {
+        self.context.is_followed(base, offset).then_some(())?;
         let (mut at, mut left) = (offset, bits);
         while left > 0 {
             let fitting = self.found(base, at, |length| length <= left);
             let Some(found) = fitting.or_else(|| self.found(base, at, |_| true)) else {
+                (base != LINK || !self.context.has_vlan).then_some(())?;
                 let (mut text, kind) = raw(base, at, left)?;
                 self.push_relation(&mut text, kind, is_equal, constant & ones(left), None)?;
                 return self.push_match(text);

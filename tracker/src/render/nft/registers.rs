@@ -22,6 +22,18 @@ pub(super) struct Load<'a> {
     pub(super) operations: Vec<Operation<'a>>,
 }
 
+impl Load<'_> {
+    /// Whether nothing was done to it: a mask of all bits does nothing.
+    pub(super) fn is_whole(&self) -> bool {
+        self.operations.iter().all(|operation| match operation {
+            Operation::Bits { mask, xor, .. } => {
+                mask.iter().all(|byte| *byte == 0xff) && xor.iter().all(|byte| *byte == 0)
+            }
+            _ => false,
+        })
+    }
+}
+
 /// Where it is from.
 #[derive(Debug, Clone)]
 pub(super) enum Source<'a> {

@@ -1,11 +1,12 @@
 //! Anonymous sets and maps with their elements.
 
+use super::super::SetContent;
 use super::Rule;
 use super::compare::push_range;
 use super::datatype::Datatype;
 use super::elements::{Element, Key, Order, intervals, plain};
 use super::statement;
-use super::value::{self, number, ones};
+use super::value::{self, duration, number, ones, quoted};
 use crate::decode::nft::attribute::fields;
 use crate::decode::nft::expr::Data;
 use crate::model::nft::SetSnapshot;
@@ -56,6 +57,37 @@ impl Shape {
     }
 }
 
+/// The parts of a key, where a piece is of no known field with the type the set has for it.
+fn typed(parts: &[Part], set: &SetSnapshot) -> Option<Vec<Part>> {
+    let [_, _, _, _, key_kind] = fields::<5>(&set.attributes).ok()?;
+    let mut kinds = key_kind.and_then(|kind| kind.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let mut typed = parts.to_vec();
+    // six bits per part, the last one lowest
+    for part in typed.iter_mut().rev() {
+        if let (Datatype::Raw, Some((kind, length))) = (part.0, Datatype::of_set(kinds & 0x3f))
+            && length == part.1
+        {
+            part.0 = kind;
+        }
+        kinds >>= 6;
+    }
+    Some(typed)
+}
+
+/// The elements in the order nft lists them.
+pub(super) fn listed<'e>(content: &SetContent<'e>, parts: &[Part]) -> Option<Vec<Element<'e>>> {
+    let order = match parts {
+        [(kind, _, is_host)] if kind.description().is_bitmask => Order::LowestBit { is_host: *is_host },
+        [(kind, _, false)] if !kind.is_text() => Order::First,
+        _ => Order::Last,
+    };
+    match (content.set.flags & INTERVAL != 0, parts.len()) {
+        (true, 1) => intervals(&content.elements),
+        (true, _) => plain(&content.elements, Order::Given),
+        (false, _) => plain(&content.elements, order),
+    }
+}
+
 impl Rule<'_> {
     /// `@name`, or the elements in braces. Keys are shifted right by `shift` bits before they are written.
     pub(super) fn set_text(&self, name: &[u8], parts: &[Part], shift: u32) -> Option<String> {
@@ -64,34 +96,67 @@ impl Rule<'_> {
         if content.set.flags & ANONYMOUS == 0 {
             return Some(format!("@{name}"));
         }
-        let is_interval = content.set.flags & INTERVAL != 0;
-        let is_big = matches!(parts, [(kind, _, false)] if !kind.is_text());
-        let elements = match (is_interval, parts.len()) {
-            (true, 1) => intervals(&content.elements)?,
-            (true, _) => plain(&content.elements, Order::Given)?,
-            (false, _) => plain(&content.elements, if is_big { Order::First } else { Order::Last })?,
-        };
+        let parts = typed(parts, content.set)?;
+        self.elements_text(&content, &parts, shift, |_| ", ")
+    }
+
+    /// All elements in braces, or `None` where there are none; `separator` gives what comes after so many of them.
+    pub(super) fn elements_text(
+        &self,
+        content: &SetContent<'_>,
+        parts: &[Part],
+        shift: u32,
+        separator: impl Fn(usize) -> &'static str,
+    ) -> Option<String> {
+        let elements = listed(content, parts)?;
         let shape = Shape::of(content.set)?;
         let mut text = "{ ".to_owned();
         for (index, element) in elements.iter().enumerate() {
             if index > 0 {
-                text.push_str(", ");
+                text.push_str(separator(index));
             }
-            self.push_key(&mut text, &element.key, parts, shift)?;
-            if let Some(comment) = &element.comment {
-                text.push_str(" comment ");
-                value::quoted(&mut text, comment.as_bytes())?;
-            }
-            if content.set.flags & (MAP | OBJECT) != 0 {
-                text.push_str(" : ");
-                self.push_data(&mut text, element, &shape)?;
-            }
+            self.push_element(&mut text, element, parts, shift, content.set, &shape)?;
         }
         text.push_str(" }");
         (!elements.is_empty()).then_some(text)
     }
 
-    pub(super) fn push_key(&self, text: &mut String, key: &Key<'_>, parts: &[Part], shift: u32) -> Option<()> {
+    /// One element with all that belongs to it.
+    pub(super) fn push_element(
+        &self,
+        text: &mut String,
+        element: &Element<'_>,
+        parts: &[Part],
+        shift: u32,
+        set: &SetSnapshot,
+        shape: &Shape,
+    ) -> Option<()> {
+        self.push_key(text, &element.key, parts, shift)?;
+        self.push_details(text, element)?;
+        if set.flags & (MAP | OBJECT) != 0 {
+            text.push_str(" : ");
+            self.push_data(text, element, shape)?;
+        }
+        Some(())
+    }
+
+    fn push_details(&self, text: &mut String, element: &Element<'_>) -> Option<()> {
+        for statement in &element.statements {
+            text.push(' ');
+            text.push_str(statement);
+        }
+        if let Some(timeout) = element.timeout {
+            text.push_str(" timeout ");
+            duration(text, timeout);
+        }
+        if let Some(comment) = &element.comment {
+            text.push_str(" comment ");
+            quoted(text, comment.as_bytes())?;
+        }
+        Some(())
+    }
+
+    fn push_key(&self, text: &mut String, key: &Key<'_>, parts: &[Part], shift: u32) -> Option<()> {
         let (from, to) = match key {
             Key::Rest => {
                 text.push('*');
@@ -168,7 +233,7 @@ impl Rule<'_> {
         value::bits(text, kind, number, " | ", self.style())
     }
 
-    pub(super) fn push_data(&self, text: &mut String, element: &Element<'_>, shape: &Shape) -> Option<()> {
+    fn push_data(&self, text: &mut String, element: &Element<'_>, shape: &Shape) -> Option<()> {
         if let Some(object) = &element.object {
             return value::quoted(text, object.as_bytes());
         }

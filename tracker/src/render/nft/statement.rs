@@ -14,7 +14,8 @@ pub(super) fn verdict(data: Data<'_>) -> Option<String> {
     let Data::Verdict { code, chain } = data else { return None };
     let chain = match chain {
         None => None,
-        Some(chain) => Some(word(chain)?),
+        // a chain that is part of the rule is written there, in lines of its own
+        Some(chain) => Some(word(chain).filter(|chain| !chain.starts_with("__chain"))?),
     };
     Some(match (code, chain) {
         (0, None) => "drop".to_owned(),

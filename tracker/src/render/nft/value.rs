@@ -58,7 +58,9 @@ pub(super) fn write(out: &mut String, kind: Datatype, number: u128, style: Style
             Some(name) => return quoted(out, name.as_bytes()),
             None => write!(out, "{number}"),
         },
-        Datatype::DevGroup if number == 0 => write!(out, "\"default\""),
+        // the two names iproute2 comes with
+        Datatype::Realm if number == 0 && !style.is_numeric => write!(out, "\"cosmos\""),
+        Datatype::DevGroup if number == 0 && !style.is_numeric => write!(out, "\"default\""),
         Datatype::ClassId => match small? {
             0 => write!(out, "none"),
             u32::MAX => write!(out, "root"),

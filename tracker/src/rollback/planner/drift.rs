@@ -3,7 +3,7 @@
 use crate::model::ids::Handle;
 use crate::model::link::LinkSnapshot;
 use crate::model::nft::{NftItem, NftSnapshot, NftSubject, RuleSnapshot};
-use crate::model::object::Object;
+use crate::model::object::{Deed, Object};
 use crate::model::owner::Owner;
 use crate::model::path::PathSnapshot;
 use crate::model::subject::{Snapshot, Subject};
@@ -21,13 +21,14 @@ pub(super) fn drift(object: &Object, live: &Snapshot, selection: &Selection) -> 
         return Some(Reason::Drifted { expected, found, by: None });
     }
     if let (Snapshot::Path(_), Some(moved)) = (live, &object.rewritten)
-        && is_somebody_else(moved.attribution.owner(), live, selection)
+        && is_somebody_else(moved, live, selection)
     {
         let by = Some(moved.attribution.owner().clone());
         return Some(Reason::Drifted { expected: "another path".to_owned(), found: "it moved here".to_owned(), by });
     }
-    let changer = object.changed.as_ref()?.attribution.owner();
-    if is_somebody_else(changer, live, selection) {
+    let changed = object.changed.as_ref()?;
+    if is_somebody_else(changed, live, selection) {
+        let changer = changed.attribution.owner();
         let expected = format!("content by {}", object.owner());
         return Some(Reason::Drifted { expected, found: "other content".to_owned(), by: Some(changer.clone()) });
     }
@@ -46,12 +47,10 @@ fn is_same(object: &Object, live: &Snapshot) -> bool {
 
 /// The kernel's own consequences are nobody's change. A link whose address or name moved for unknown reasons (a bridge
 /// takes the address of its ports) still is the link its owner made.
-fn is_somebody_else(changer: &Owner, live: &Snapshot, selection: &Selection) -> bool {
+fn is_somebody_else(deed: &Deed, live: &Snapshot, selection: &Selection) -> bool {
+    let changer = deed.attribution.owner();
     let is_unknown_on_link = *changer == Owner::unknown() && matches!(live, Snapshot::Link(_));
-    !changer.is_within(&selection.owner)
-        && *changer != Owner::kernel()
-        && *changer != Owner::netdeed()
-        && !is_unknown_on_link
+    !selection.is_about(deed) && *changer != Owner::kernel() && *changer != Owner::netdeed() && !is_unknown_on_link
 }
 
 fn handle(snapshot: &Snapshot) -> Option<Handle> {

@@ -14,6 +14,7 @@ mod routes;
 use std::collections::BTreeSet;
 
 use super::check::Preconditions;
+use super::earlier::Earlier;
 use super::live::LiveState;
 use super::plan::Plan;
 use super::refusal::{Kept, KeptReason, Reason, Refusal};
@@ -32,7 +33,12 @@ pub(super) use register::InScope;
 /// `objects` are the journal's objects of the scope, of all owners: those of others tell what is in the way, and whose.
 /// `live` must hold the whole ruleset and all rtnetlink objects, and the paths of [`super::live::candidate_paths`].
 pub fn plan(objects: &[Object], live: &LiveState, selection: &Selection) -> Plan {
-    let register = Register::new(objects, selection);
+    plan_with(objects, &Earlier::new(), live, selection)
+}
+
+/// As [`plan`], also setting back what the owner changed and `earlier` has the content of.
+pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, selection: &Selection) -> Plan {
+    let register = Register::new(objects, earlier, selection);
     let mut draft = Draft::default();
     nft::plan(&register, &live.nft, &mut draft);
     let relations = Relations::new(&live.rt);

@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 
 use super::drift::drift;
-use crate::model::object::Object;
+use crate::model::object::{Deed, Object};
 use crate::model::owner::{Certainty, Owner};
 use crate::model::subject::{Snapshot, Subject, describe};
+use crate::rollback::earlier::Earlier;
 use crate::rollback::refusal::{Party, Reason};
 use crate::rollback::selection::Selection;
 
 /// Proof that an object is the selected owner's, surely enough, of a selected class, and unchanged by anybody else.
-/// Only [`Register::judge`] gives it out.
+/// Only [`Register::judge`] gives it out, and [`Register::set_back`] for a change.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rollback) struct InScope<'a> {
     object: &'a Object,
+    /// The deed that is taken back: its making, or the last change of somebody else's object.
+    deed: &'a Deed,
 }
 
 impl<'a> InScope<'a> {
+    pub(in crate::rollback) fn deed(&self) -> &'a Deed {
+        self.deed
+    }
+
     pub(in crate::rollback) fn object(&self) -> &'a Object {
         self.object
     }
@@ -53,10 +60,11 @@ impl<'a> Judged<'a> {
 pub(super) struct Register<'a> {
     selection: &'a Selection,
     by_subject: BTreeMap<&'a Subject, &'a Object>,
+    earlier: &'a Earlier,
 }
 
 impl<'a> Register<'a> {
-    pub(super) fn new(objects: &'a [Object], selection: &'a Selection) -> Self {
+    pub(super) fn new(objects: &'a [Object], earlier: &'a Earlier, selection: &'a Selection) -> Self {
         let mut by_subject: BTreeMap<&Subject, &Object> = BTreeMap::new();
         for object in objects.iter().filter(|object| object.is_live()) {
             let newest = by_subject.entry(&object.subject).or_insert(object);
@@ -64,7 +72,7 @@ impl<'a> Register<'a> {
                 *newest = object;
             }
         }
-        Self { selection, by_subject }
+        Self { selection, by_subject, earlier }
     }
 
     /// Every object, in the order of subjects.
@@ -84,8 +92,16 @@ impl<'a> Register<'a> {
     /// Who of the selected owner changed the content of somebody else's object last.
     pub(super) fn altered(&self, object: &Object) -> Option<Owner> {
         let changed = object.changed.as_ref().filter(|_| self.selection.has_class(object.class()))?;
-        let is_altered = !self.selection.names_owner_of(object) && self.selection.covers(&changed.attribution);
+        let is_altered = !self.selection.names_owner_of(object) && self.selection.covers(changed);
         is_altered.then(|| changed.attribution.owner().clone())
+    }
+
+    /// Proof that the selected owner changed a live object last, be it whose it may, and the content before that.
+    pub(super) fn set_back(&self, subject: &Subject, live: &Snapshot) -> Option<(InScope<'a>, &'a Snapshot)> {
+        let object = self.object(subject).filter(|object| object.digest == live.digest())?;
+        let deed = object.changed.as_ref().filter(|deed| self.selection.covers(deed))?;
+        let earlier = self.earlier.get(&object.id).filter(|_| self.selection.has_class(object.class()))?;
+        Some((InScope { object, deed }, earlier))
     }
 
     /// Whether the journal gives a live object to the selected owner, at any certainty and of any class.
@@ -119,7 +135,7 @@ impl<'a> Register<'a> {
         }
         match drift(object, live, self.selection) {
             Some(reason) => Judged::Refused(reason),
-            None => Judged::Mine(InScope { object }),
+            None => Judged::Mine(InScope { object, deed: &object.created }),
         }
     }
 

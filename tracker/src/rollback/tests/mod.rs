@@ -5,6 +5,7 @@ mod laws;
 mod links;
 mod nft;
 mod paths;
+mod selecting;
 
 use std::net::IpAddr;
 

@@ -157,6 +157,13 @@ pub fn decode_one(bytes: &[u8]) -> Option<Expression<'_>> {
     expression::Expression::parse(bytes).ok().map(typed)
 }
 
+/// What an expression of this name with these attributes does, as stateful objects have them; `None` where it is not
+/// understood wholly.
+pub(crate) fn kind<'a>(name: &[u8], data: &'a [u8]) -> Option<Kind<'a>> {
+    let mut unknown = Unknown::default();
+    Kind::parse(name, data, &mut unknown).filter(|_| unknown.is_empty())
+}
+
 fn one(element: Attribute<'_>) -> Result<Expression<'_>, super::Reason> {
     // NFTA_LIST_ELEM = 1
     if element.kind != 1 {

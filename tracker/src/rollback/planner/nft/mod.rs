@@ -7,6 +7,7 @@
 mod fate;
 mod interval;
 mod leading;
+mod policy;
 mod report;
 mod ruleset;
 

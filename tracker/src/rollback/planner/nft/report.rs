@@ -5,6 +5,7 @@ use super::super::{Draft, refuse_judged};
 use super::fate::{Fate, is_obstacle, may_vanish, parts};
 use super::interval::{self, Unit};
 use super::leading::Leading;
+use super::policy;
 use super::ruleset::{Item, Ruleset};
 use crate::model::nft::NftItem;
 use crate::model::subject::describe;
@@ -82,7 +83,11 @@ fn leads(register: &Register<'_>, ruleset: &Ruleset<'_>, (index, target): (usize
 
 fn stays(register: &Register<'_>, ruleset: &Ruleset<'_>, fates: &[Fate], index: usize, draft: &mut Draft) {
     let item = &ruleset.items[index];
+    let is_set_back = policy::set_back(register, item, draft);
     let Some(object) = register.object(item.subject).filter(|object| register.asks_for(object)) else {
+        if is_set_back {
+            return;
+        }
         return refuse_judged(register, draft, &item.judged, item.subject);
     };
     if let Some(carrier) = carrier(ruleset, index) {

@@ -1,7 +1,7 @@
 //! Structures that older versions of iptables write (before 1.8.8 `limit`, `mark`, `NFLOG` and ports were no native
 //! expressions), given to the kernel byte by byte: our lines against those of iptables-nft-save.
 
-use crate::render::{Outcome, everything, in_netns, rules_of, run};
+use crate::harness::{Outcome, everything, in_netns, rules_of, run};
 use netdeed_tracker::render::iptables;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};

@@ -1,16 +1,11 @@
 //! Our nft lines against those of `nft -s list chain`, for every rule of `render/nft.rules`, in network namespaces of
 //! their own. Needs root.
 
-mod render;
+use std::collections::BTreeSet;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use netdeed_tracker::capture::nfnetlink::NftDump;
+use crate::harness::{Outcome, Section, corpus, everything, in_netns, objects_of, rules_of, run, sections};
 use netdeed_tracker::decode::nft::expr;
-use netdeed_tracker::model::nft::{NftItem, NftSnapshot, TableRef};
-use netdeed_tracker::model::subject::{Snapshot, Subject};
-use netdeed_tracker::render::{SetContent, Surroundings, nft};
-use render::{Outcome, Section, corpus, everything, in_netns, rules_of, run, sections};
+use netdeed_tracker::render::{Ruleset, Surroundings, nft};
 
 /// What the exact rules are made of. Of what can be written, `queue` and `flow_offload` are not here: not every kernel
 /// has them.
@@ -50,38 +45,10 @@ const COVERED: &[&str] = &[
     "xfrm",
 ];
 
-/// The sets of one table, and the one link every namespace has.
-struct Table<'a> {
-    sets: BTreeMap<String, SetContent<'a>>,
-}
+/// The one link every namespace has.
+pub(crate) struct Links;
 
-impl<'a> Table<'a> {
-    fn of(dump: &'a NftDump, table: &TableRef) -> Self {
-        let mut sets: BTreeMap<String, SetContent<'a>> = BTreeMap::new();
-        for (subject, snapshot) in &dump.objects {
-            let (Subject::Nft(subject), Snapshot::Nft(snapshot)) = (subject, snapshot) else { continue };
-            if subject.table != *table {
-                continue;
-            }
-            match (&subject.item, snapshot) {
-                (NftItem::Set(name), NftSnapshot::Set(set)) => {
-                    sets.insert(name.as_str().to_owned(), SetContent { set, elements: Vec::new() });
-                }
-                (NftItem::Element { set, .. }, NftSnapshot::Element(element)) => {
-                    sets.get_mut(set.as_str()).expect("sets are before their elements").elements.push(element);
-                }
-                _ => {}
-            }
-        }
-        Self { sets }
-    }
-}
-
-impl Surroundings for Table<'_> {
-    fn set(&self, name: &str) -> Option<SetContent<'_>> {
-        self.sets.get(name).cloned()
-    }
-
+impl Surroundings for Links {
     fn link(&self, ifindex: u32) -> Option<String> {
         (ifindex == 1).then(|| "lo".to_owned())
     }
@@ -122,7 +89,8 @@ fn lines_are_those_of_nft() {
             dumped.retain(|(subject, _)| subject.table.family.as_str() == family);
             assert_eq!(expected.len(), rules.len(), "{family} {chain}: every rule is listed");
             assert_eq!(dumped.len(), rules.len(), "{family} {chain}: every rule is dumped");
-            let table = Table::of(&dump, &dumped[0].0.table);
+            let ruleset = Ruleset::new(objects_of(&dump));
+            let table = ruleset.table(&dumped[0].0.table).expect("the rules' table").surroundings(&Links);
             for (((can_be_exact, rule), expected), (subject, snapshot)) in rules.iter().zip(&expected).zip(&dumped) {
                 let ours = nft(subject.table.family, snapshot, &table);
                 if outcome.compare(*can_be_exact, &format!("{family} {rule}"), expected, &ours) {

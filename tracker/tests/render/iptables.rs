@@ -1,16 +1,12 @@
 //! Our `iptables-save` lines against those of iptables-nft-save, for every rule of `render/iptables.rules`, in network
 //! namespaces of their own. Needs root.
 
-mod older;
-#[path = "../render/mod.rs"]
-mod render;
-
 use std::collections::BTreeSet;
 
+use crate::harness::{Outcome, Section, corpus, everything, in_netns, rules_of, run, sections};
 use netdeed_tracker::decode::nft::expr::{self, Kind};
 use netdeed_tracker::model::nft::RuleSnapshot;
 use netdeed_tracker::render::{Surroundings, iptables};
-use render::{Outcome, Section, corpus, everything, in_netns, rules_of, run, sections};
 
 /// What the exact rules are made of: native expressions, and extensions with their revision. Revisions that iptables
 /// 1.8.9 does not write itself are in `older.rs`.

@@ -1,4 +1,4 @@
-//! What both tests of the renderers do: a network namespace of their own, tools in it, and its rules as dumped.
+//! What all of them do: a network namespace of their own, tools in it, and its rules as dumped.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -43,6 +43,14 @@ pub(crate) fn everything() -> NftDump {
     let dump = dump().expect("dumps");
     assert_eq!(dump.undecoded, [], "every object is understood");
     dump
+}
+
+/// The objects as rulesets are made of them.
+pub(crate) fn objects_of(dump: &NftDump) -> impl Iterator<Item = (&NftSubject, &NftSnapshot)> {
+    dump.objects.iter().filter_map(|(subject, snapshot)| match (subject, snapshot) {
+        (Subject::Nft(subject), Snapshot::Nft(snapshot)) => Some((subject, snapshot)),
+        _ => None,
+    })
 }
 
 /// The rules of the chains of this name, in their order.
@@ -115,4 +123,38 @@ impl Outcome {
         let Self { exact, failures } = self;
         assert!(failures.is_empty(), "{} wrong, {exact} right:\n{}", failures.len(), failures.join("\n"));
     }
+}
+
+/// What iptables-save prints, without its comment lines and with all counters 0.
+pub(crate) fn saved(tool: &str) -> String {
+    let text = run(&[&format!("{tool}-nft-save")], "").expect("saves");
+    let lines = text.lines().filter(|line| !line.starts_with('#')).map(|line| match line.rfind(" [") {
+        Some(at) if line.starts_with(':') => format!("{} [0:0]\n", &line[..at]),
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+/// Compares two texts line by line.
+pub(crate) fn same_lines(what: &str, theirs: &str, ours: &str) {
+    let mut wrong = Vec::new();
+    let (mut left, mut right) = (theirs.lines(), ours.lines());
+    for number in 1.. {
+        match (left.next(), right.next()) {
+            (None, None) => break,
+            (theirs, ours) if theirs == ours => {}
+            (theirs, ours) => wrong.push(format!(
+                "line {number}\n  theirs {}\n  ours   {}",
+                theirs.unwrap_or("(nothing)"),
+                ours.unwrap_or("(nothing)")
+            )),
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{what}: {} of {} wrong\n{}",
+        wrong.len(),
+        theirs.lines().count(),
+        wrong[..wrong.len().min(40)].join("\n")
+    );
 }

@@ -1,0 +1,112 @@
+//! The journal's side of a rollback: its reader, and orders to its one writer.
+
+use crate::control::NodeError;
+use crate::control::api::{ResetRequest, RunningView};
+use crate::model::object::Object;
+use crate::model::operation::{Operation, OperationKind};
+use crate::rollback::run::{Ledger, LedgerError};
+use crate::rollback::{Earlier, Plan, Selection};
+
+use super::command::Command;
+use super::node::TrackerNode;
+
+/// An operation under way.
+pub(super) struct Begun {
+    pub(super) operation: Operation,
+    /// The plan that is carried out, the last one if others went stale.
+    pub(super) plan: Plan,
+}
+
+/// What a rollback asks of the journal while it runs.
+pub(super) struct NodeLedger<'a> {
+    node: &'a TrackerNode,
+    request: &'a ResetRequest,
+    uid: u32,
+    begun: Option<Begun>,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl<'a> NodeLedger<'a> {
+    pub(super) fn new(
+        node: &'a TrackerNode,
+        request: &'a ResetRequest,
+        uid: u32,
+        progress: &'a mut dyn FnMut(u64, u64),
+    ) -> Self {
+        Self { node, request, uid, begun: None, progress }
+    }
+
+    /// The operation, once it was begun.
+    pub(super) fn into_begun(self) -> Option<Begun> {
+        self.begun
+    }
+
+    fn refuse_while_owner_runs(&self, plan: &Plan) -> Result<(), OwnerRuns> {
+        if self.request.force || self.begun.is_some() {
+            return Ok(());
+        }
+        let mut running = self.node.still_running(&self.request.owner, plan);
+        running.retain(|running| running.blocks);
+        if running.is_empty() { Ok(()) } else { Err(OwnerRuns(running)) }
+    }
+}
+
+impl Ledger for NodeLedger<'_> {
+    fn objects(&mut self) -> Result<Vec<Object>, LedgerError> {
+        self.node.catch_up()?;
+        Ok(self.node.live_objects()?)
+    }
+
+    fn earlier(&mut self, objects: &[Object], selection: &Selection) -> Result<Earlier, LedgerError> {
+        Ok(self.node.earlier(objects, selection)?)
+    }
+
+    fn begin(&mut self, plan: &Plan) -> Result<(), LedgerError> {
+        self.refuse_while_owner_runs(plan)?;
+        let planned = plan.steps().len() as u64;
+        if let Some(begun) = &mut self.begun {
+            // planned anew after a conflict: the same operation goes on
+            begun.operation.planned = planned;
+            begun.plan = plan.clone();
+            return Ok(());
+        }
+        let kind = OperationKind::Reset { owner: self.request.owner.clone() };
+        let requested_by = self.uid;
+        let operation = self.node.order("record the begin of the operation", |done| Command::BeginOperation {
+            kind,
+            requested_by,
+            planned,
+            done,
+        })??;
+        self.begun = Some(Begun { operation, plan: plan.clone() });
+        Ok(())
+    }
+
+    fn progress(&mut self, done: usize, total: usize) {
+        (self.progress)(done as u64, total as u64);
+    }
+}
+
+/// Programs of the owner run that would add again what is to go.
+#[derive(Debug, thiserror::Error)]
+#[error("{} still runs", names(.0))]
+struct OwnerRuns(Vec<RunningView>);
+
+fn names(running: &[RunningView]) -> String {
+    let each: Vec<String> = running.iter().map(|it| format!("{} (process {})", it.program, it.tgid)).collect();
+    each.join(", ")
+}
+
+/// The answer to a rollback that was not begun.
+pub(super) fn not_begun(why: LedgerError) -> NodeError {
+    match why.downcast::<OwnerRuns>() {
+        Ok(runs) => {
+            let stops: Vec<&str> = runs.0.iter().map(|it| it.remedy.as_str()).collect();
+            NodeError::OwnerRuns {
+                what: format!("{} still runs and would add again what is removed", names(&runs.0)),
+                remedy: format!("stop it first: {}", stops.join("; ")),
+            }
+        }
+        Err(why) => NodeError::Failed { operation: "begin the rollback".to_owned(), source: why },
+    }
+}
