@@ -214,6 +214,11 @@ pub enum Evidence {
     MovedAway,
     /// Records of requests were lost about then.
     RequestLost,
+    /// The kernel sent the notification in this thread.
+    Notifier {
+        /// The thread.
+        tid: u32,
+    },
 }
 
 impl fmt::Display for Evidence {
@@ -238,6 +243,7 @@ impl fmt::Display for Evidence {
             Self::Ambiguous { candidates } => write!(f, "{candidates} processes fit equally well"),
             Self::NoRequest => f.write_str("nobody was seen asking for it"),
             Self::MovedAway => f.write_str("was moved out of the watched directories"),
+            Self::Notifier { tid } => write!(f, "the kernel sent the notification in thread {tid}"),
             Self::RequestLost => f.write_str("records of requests were lost about then"),
             Self::NoOwnerRule { lineage } => write!(f, "no owner rule matches {lineage}"),
         }
