@@ -4,6 +4,7 @@
 mod actor;
 mod blame;
 mod content;
+mod ipsets;
 mod list;
 mod locate;
 mod log;
@@ -16,6 +17,7 @@ mod texts;
 pub use actor::{Actors, actor_view};
 pub use blame::blame;
 pub use content::content_text;
+pub use ipsets::ip_set_names;
 pub use list::{list, owners};
 pub use locate::{BadDestination, Destination, Locator, Reach, RulePlace, locate, no_such_position};
 pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};
