@@ -25,7 +25,6 @@ pub use ruleset::ruleset;
 
 /// One record as the kernel gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a batch is short-lived, and a box for each path event costs more")]
 pub enum Raw {
     /// One record of the BPF rings (`tracker_ebpf::abi`).
     Bpf(Vec<u8>),
