@@ -93,6 +93,11 @@ pub enum GapReason {
         /// How many changes.
         lost: u64,
     },
+    /// Things had come or changed that no notification told of.
+    Unannounced {
+        /// Which stream should have.
+        source: Source,
+    },
     /// Something had changed although nobody was seen changing it.
     Unseen {
         /// Which stream.
@@ -110,6 +115,7 @@ impl fmt::Display for GapReason {
             Self::Undecoded { source } => write!(f, "a {source} message was not understood"),
             Self::Partial { source } => write!(f, "a {source} message left out what changed"),
             Self::Unseen { source } => write!(f, "a {source} change was not seen when it happened"),
+            Self::Unannounced { source } => write!(f, "changes that no {source} message told of"),
             Self::JournalLost => f.write_str("journal was unreadable and set aside"),
             Self::JournalFailed { lost } => write!(f, "journal could not be written, {lost} changes given up"),
         }

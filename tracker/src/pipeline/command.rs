@@ -36,6 +36,8 @@ pub enum Command {
     },
     /// Take in what is queued.
     Nudge,
+    /// From the recorder to itself: what differed at its last look, and still does, went or came without a notification.
+    Settle,
     /// Record what is queued, make it durable and end.
     Stop {
         /// Answered when done.

@@ -23,6 +23,7 @@ use crate::host::real::RealHost;
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ActorId, ChainName, Handle, OperationId};
 use crate::model::legacy::{LegacyItem, LegacyTable};
+use crate::model::live::Ruleset;
 use crate::model::nft::{NftItem, TableRef};
 use crate::model::object::{Object, Scope};
 use crate::model::operation::{Operation, OperationKind, OperationState};
@@ -148,7 +149,7 @@ impl TrackerNode {
     }
 
     fn view(&self, owner: &Owner, plan: &Plan) -> PlanView {
-        let mut view = query::plan_view(owner, plan);
+        let mut view = query::plan_view(&*self.reader, owner, plan);
         if !plan.is_empty() {
             view.running = self.still_running(owner, plan);
             view.warnings.extend(view.running.iter().map(warning));
@@ -254,6 +255,10 @@ impl Node for TrackerNode {
     fn legacy_rules(&self, table: &LegacyTable, chain: &ChainName) -> Result<Vec<LegacyItem>, NodeError> {
         let rules = capture::legacy::rules_of(table, chain).map_err(|error| failed("read the legacy table", error))?;
         rules.ok_or_else(|| NodeError::NoSuchLegacyChain { table: table.clone(), chain: chain.clone() })
+    }
+
+    fn ruleset(&self) -> Result<Ruleset, NodeError> {
+        capture::ruleset().map_err(|error| failed("read the ruleset", error))
     }
 
     fn appended(&self) -> watch::Receiver<()> {

@@ -1,6 +1,7 @@
 //! Plans as documents.
 
 use crate::control::api::{KeptView, PlanView, RefusalView, StepView};
+use crate::journal::Read;
 use crate::model::legacy::{LegacyItem, LegacySubject};
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::Owner;
@@ -8,15 +9,17 @@ use crate::model::subject::{Class, Subject};
 use crate::rollback::{Action, Kept, Plan, Refusal, Step};
 
 use super::content::content_text;
+use super::texts::Texts;
 
 /// The plan that takes back what `owner` made.
-pub fn plan_view(owner: &Owner, plan: &Plan) -> PlanView {
-    let steps = plan.steps().iter().map(step_view).collect();
+pub fn plan_view(journal: &dyn Read, owner: &Owner, plan: &Plan) -> PlanView {
+    let texts = Texts::new(journal);
+    let steps = plan.steps().iter().map(|step| step_view(&texts, step)).collect();
     let view = PlanView::new(owner.clone(), steps, refusal_views(plan.refusals()), kept_views(plan.kept()));
     PlanView { text: plan.to_string(), ..view }
 }
 
-fn step_view(step: &Step) -> StepView {
+fn step_view(texts: &Texts<'_>, step: &Step) -> StepView {
     let why = step.why();
     StepView {
         object: step.object(),
@@ -25,9 +28,9 @@ fn step_view(step: &Step) -> StepView {
         within: within(step.subject()),
         text: match step.action() {
             Action::RestorePolicy { policy } => {
-                format!("{}, set back to {policy}", content_text(step.subject(), step.snapshot()))
+                format!("{}, set back to {policy}", content_text(texts, step.subject(), step.snapshot(), None))
             }
-            _ => content_text(step.subject(), step.snapshot()),
+            _ => content_text(texts, step.subject(), step.snapshot(), None),
         },
         owner: why.owner.clone(),
         certainty: why.certainty,
