@@ -84,7 +84,7 @@ impl Action {
 
     /// Whether the step is part of the one nf_tables batch.
     pub fn is_nft(self) -> bool {
-        self.phase() < Self::DeleteIpRule.phase()
+        self.phase() <= Self::SetPolicy { policy: 0 }.phase()
     }
 }
 
