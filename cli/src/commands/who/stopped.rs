@@ -68,7 +68,7 @@ fn legacy_rule(
     })?;
     let journal = stopped.journal.as_ref();
     let locator = Locator::LegacyItem { table: table.clone(), item };
-    let objects = query::locate(journal, &locator).map_err(stopped.failed())?;
+    let objects = query::locate(journal, &locator, Reach::Now).map_err(stopped.failed())?;
     if !objects.iter().any(Object::is_live) {
         return Err(unknown(format!("the journal knows no {asked}")));
     }
