@@ -15,9 +15,11 @@ use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
+use crate::model::traffic::TrafficSnapshot;
 
 pub use files::FakeFiles;
 pub use ipset::FakeIpSets;
@@ -126,6 +128,18 @@ impl Host for FakeHost {
 
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         self.ip_sets.delete(subject, expected)
+    }
+
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError> {
+        self.remove_rt(&Subject::Neighbour(neighbour.clone()), &Snapshot::Neighbour(expected.clone()))
+    }
+
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError> {
+        self.remove_rt(traffic, &Snapshot::Traffic(expected.clone()))
     }
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

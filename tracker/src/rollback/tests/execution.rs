@@ -5,8 +5,10 @@ use crate::host::{HostError, NftBatch, Removal};
 use crate::model::ids::Generation;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
+use crate::model::traffic::TrafficSnapshot;
 use crate::rollback::export::export;
 use crate::rollback::run::{Ledger, LedgerError, RollbackError, run};
 use crate::rollback::{ExecutionState, Expectation, check, execute};
@@ -173,6 +175,12 @@ impl Host for Broken {
         Err(Self::error())
     }
     fn delete_ip_set(&mut self, _: &IpSetSubject, _: &IpSetSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_neighbour(&mut self, _: &NeighbourSubject, _: &NeighbourSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_traffic(&mut self, _: &Subject, _: &TrafficSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
