@@ -86,8 +86,9 @@ impl Recorder {
     /// The objects that the journal holds for this boot and network namespace, paths of any.
     pub(super) fn load_known(&mut self) -> Result<(), JournalError> {
         let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
-        let world = &mut self.world;
+        let (world, originals) = (&mut self.world, &mut self.originals);
         self.journal.visit(&filter, &mut |object| {
+            originals.know(&object.subject, &object.snapshot);
             world.insert(object.subject, Tracked::of(object.id, &object.snapshot));
             ControlFlow::Continue(())
         })
@@ -103,6 +104,7 @@ impl Recorder {
             all.vanished += found.vanished;
             all.changed += found.changed;
         }
+        self.compare_sysctls(evidence);
         Ok(all)
     }
 
@@ -123,7 +125,9 @@ impl Recorder {
     pub(super) fn resync_lost(&mut self) {
         for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
-                Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets => self.resync(source, reason),
+                Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Sysctls => {
+                    self.resync(source, reason);
+                }
                 // Who did it is lost, not what was done: nothing to read anew.
                 Source::Processes | Source::Requests => {
                     self.append_gap(Differences::default().gap(self.recorded_until, reason));
@@ -186,7 +190,8 @@ impl Recorder {
                 self.looks.compared = BootTime::now();
                 Ok(live)
             }
-            Source::Processes | Source::Requests => Ok(Vec::new()),
+            // compared by their values: see `compare_sysctls`
+            Source::Sysctls | Source::Processes | Source::Requests => Ok(Vec::new()),
         }
     }
 
@@ -255,5 +260,7 @@ fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Link(_) | Subject::Address(_) | Subject::Route(_) | Subject::IpRule(_) => Some(Source::Rtnetlink),
         Subject::Path(_) => Some(Source::Fanotify),
         Subject::IpSet(_) => Some(Source::IpSets),
+        // always there, whatever is set
+        Subject::Sysctl(_) => None,
     }
 }
