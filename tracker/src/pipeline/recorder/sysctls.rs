@@ -124,7 +124,7 @@ impl Recorder {
         match self.lineage.process_at(tgid, after, before) {
             Candidates::One(actor) => self.judge_actor(&actor, true, evidence),
             Candidates::Images(actors) => self.judge_images(&actors, true, evidence),
-            Candidates::Many(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
+            Candidates::Many(actors) => self.judge_one_of(&actors.iter().collect::<Vec<_>>(), evidence),
             Candidates::None => Attribution::unknown(evidence),
         }
     }
