@@ -21,5 +21,6 @@ pub mod path;
 pub mod process;
 pub mod route;
 pub mod subject;
+pub mod sysctl;
 pub mod time;
 pub mod traffic;

@@ -12,6 +12,7 @@ use super::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use super::nft::{NftItem, NftSnapshot, NftSubject};
 use super::path::{AbsPath, PathKind, PathSnapshot};
 use super::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use super::sysctl::{SysctlName, SysctlSnapshot};
 use super::traffic::{FilterSubject, QdiscSubject, TrafficClassSubject, TrafficSnapshot};
 
 /// Which object, by what the kernel tells objects apart by. Scoped to one boot and one network namespace, paths
@@ -39,6 +40,8 @@ pub enum Subject {
     Path(AbsPath),
     /// An IP set or a member of one.
     IpSet(IpSetSubject),
+    /// A sysctl that was set.
+    Sysctl(SysctlName),
     /// A queueing discipline.
     Qdisc(QdiscSubject),
     /// A class of one.
@@ -68,6 +71,8 @@ pub enum Snapshot {
     Path(PathSnapshot),
     /// Of an IP set or a member.
     IpSet(IpSetSnapshot),
+    /// Of a sysctl.
+    Sysctl(SysctlSnapshot),
     /// Of a qdisc, a class or a filter.
     Traffic(TrafficSnapshot),
     /// Of a neighbour or a forwarding entry.
@@ -84,7 +89,7 @@ impl Subject {
             | Self::Filter(FilterSubject { ifindex, .. })
             | Self::Neighbour(NeighbourSubject { ifindex, .. }) => Some(*ifindex),
             Self::Nft(_) | Self::Xtables { .. } | Self::Link(_) | Self::Route(_) | Self::IpRule(_) => None,
-            Self::Path(_) | Self::IpSet(_) => None,
+            Self::Path(_) | Self::IpSet(_) | Self::Sysctl(_) => None,
         }
     }
 }
@@ -101,6 +106,7 @@ impl Snapshot {
             Self::IpRule(rule) => DigestBuilder::new("ip-rule").field(rule.text.as_bytes()).finish(),
             Self::Path(path) => path.digest(),
             Self::IpSet(set) => set.digest(),
+            Self::Sysctl(sysctl) => sysctl.digest(),
             Self::Traffic(traffic) => traffic.content,
             Self::Neighbour(neighbour) => neighbour.digest(),
         }
@@ -128,6 +134,7 @@ pub enum Class {
     File,
     IpSet,
     Member,
+    Sysctl,
     Qdisc,
     Tclass,
     Filter,
@@ -136,7 +143,7 @@ pub enum Class {
 
 impl Class {
     /// Every class, in the order lists show them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Table,
         Self::Chain,
         Self::Rule,
@@ -153,6 +160,7 @@ impl Class {
         Self::File,
         Self::IpSet,
         Self::Member,
+        Self::Sysctl,
         Self::Qdisc,
         Self::Tclass,
         Self::Filter,
@@ -176,6 +184,7 @@ impl Class {
             Subject::Address(_) => Self::Address,
             Subject::Route(_) => Self::Route,
             Subject::IpRule(_) => Self::IpRule,
+            Subject::Sysctl(_) => Self::Sysctl,
             Subject::IpSet(IpSetSubject { item: IpSetItem::Set, .. }) => Self::IpSet,
             Subject::IpSet(IpSetSubject { item: IpSetItem::Member { .. }, .. }) => Self::Member,
             Subject::Path(_) => match snapshot {
@@ -208,6 +217,7 @@ impl Class {
             Self::File => "file",
             Self::IpSet => "ipset",
             Self::Member => "member",
+            Self::Sysctl => "sysctl",
             Self::Qdisc => "qdisc",
             Self::Tclass => "tclass",
             Self::Filter => "filter",
@@ -270,6 +280,7 @@ pub fn describe_bare(subject: &Subject) -> String {
         Subject::IpRule(rule) => format!("iprule {}", rule.priority),
         Subject::Path(path) => format!("path {path}"),
         Subject::IpSet(set) => set.to_string(),
+        Subject::Sysctl(name) => format!("sysctl {name}"),
         Subject::Qdisc(qdisc) => format!("qdisc {}", qdisc.describe(None)),
         Subject::TrafficClass(class) => format!("tclass {}", class.describe(None)),
         Subject::Filter(filter) => format!("filter {}", filter.describe(None)),

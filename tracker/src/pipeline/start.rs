@@ -127,6 +127,7 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
         scan_limit: config.max_paths,
         own_tgid: Tgid(std::process::id()),
         ip_set_looks,
+        sysctls: config.capture.sysctls.clone(),
         commands: commands.clone(),
     };
     // users made later, or kept by a directory service, go by their number
@@ -215,6 +216,7 @@ fn attach(config: &Config, board: &Board, ip_set_looks: IpSetLooks) -> Result<So
     sources::buffer(board, "rtnetlink", size, capture.rtnetlink_receive_buffer);
     let mut notifications: Vec<(Source, Box<dyn crate::capture::RawSource>)> =
         vec![(Source::Nftables, Box::new(nft)), (Source::Rtnetlink, Box::new(rt))];
+    notifications.extend(sources::sysctls(board));
     notifications.push((Source::IpSets, Box::new(IpSetSource::new(ip_set_looks))));
     sources::ip_sets(board);
     match FanotifySource::open(&config.root, sources::fanotify_limits(config.max_paths)) {

@@ -71,6 +71,9 @@ pub(super) fn content_view(
         }
         (Subject::Path(path), Snapshot::Path(snapshot)) => path_view(path, snapshot),
         (Subject::IpSet(subject), Snapshot::IpSet(snapshot)) => ip_set_view(subject, snapshot),
+        (Subject::Sysctl(_), Snapshot::Sysctl(set)) => {
+            ContentView::Sysctl { value: set.value.clone(), before: set.before.clone() }
+        }
         (subject, Snapshot::Traffic(snapshot)) => traffic::view(subject, snapshot),
         (Subject::Neighbour(subject), Snapshot::Neighbour(snapshot)) => traffic::neighbour_view(subject, snapshot),
         _ => ContentView::Unknown,
@@ -211,6 +214,10 @@ pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, m
         }
         ContentView::IpSet { kind, options, .. } => format!("{kind} {options}"),
         ContentView::Member { options, .. } => options,
+        ContentView::Sysctl { value, before } => {
+            let before = before.map_or_else(|| "before not known".to_owned(), |before| format!("was {before}"));
+            format!("value {value}, {before}")
+        }
         ContentView::Address { dynamic: true, .. } => "dynamic".to_owned(),
         ContentView::Filter { name: Some(name), .. } => format!("program {name}"),
         ContentView::Neighbour { address, mac, state, .. } => {

@@ -49,6 +49,8 @@ pub enum Action {
         /// It holds other sets, which it keeps from being destroyed.
         is_list: bool,
     },
+    /// Gives a sysctl its earlier value.
+    RestoreSysctl,
     RemoveFile,
     RemoveDir,
 }
@@ -76,6 +78,7 @@ impl Action {
             Self::DeleteMember => 16,
             Self::DestroyIpSet { is_list: true } => 17,
             Self::DestroyIpSet { is_list: false } => 18,
+            Self::RestoreSysctl => 19,
             Self::RemoveFile => 24,
             Self::RemoveDir => 25,
         }
@@ -92,6 +95,7 @@ impl fmt::Display for Action {
         f.write_str(match self {
             Self::RemoveFile | Self::RemoveDir => "remove",
             Self::DestroyIpSet { .. } => "destroy",
+            Self::RestoreSysctl => "restore",
             Self::SetPolicy { .. } => "set back",
             _ => "delete",
         })

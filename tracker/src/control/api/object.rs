@@ -249,6 +249,10 @@ pub enum ContentView {
         options: String,
         times_out: bool,
     },
+    Sysctl {
+        value: String,
+        before: Option<String>,
+    },
     Qdisc {
         ifindex: Ifindex,
         ifname: Option<String>,

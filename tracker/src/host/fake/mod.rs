@@ -8,6 +8,7 @@ mod ipset;
 mod net;
 mod ruleset;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::{Host, HostError, NftBatch, Removal};
@@ -19,6 +20,7 @@ use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
 use crate::model::traffic::TrafficSnapshot;
 
 pub use files::FakeFiles;
@@ -40,6 +42,8 @@ pub struct FakeHost {
     pub files: FakeFiles,
     /// Its IP sets.
     pub ip_sets: FakeIpSets,
+    /// Values of its sysctls.
+    pub sysctls: BTreeMap<SysctlName, String>,
     interference: Vec<Interference>,
 }
 
@@ -128,6 +132,19 @@ impl Host for FakeHost {
 
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         self.ip_sets.delete(subject, expected)
+    }
+
+    fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
+        let Some(found) = self.sysctls.get_mut(name) else { return Ok(Removal::AlreadyGone) };
+        if *found != expected.value {
+            return Err(HostError::Drifted {
+                object: format!("`sysctl {name}`"),
+                expected: expected.value.clone(),
+                found: found.clone(),
+            });
+        }
+        found.clone_from(expected.before.as_ref().unwrap_or(&expected.value));
+        Ok(Removal::Removed)
     }
 
     fn delete_neighbour(

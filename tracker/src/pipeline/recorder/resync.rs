@@ -94,8 +94,9 @@ impl Recorder {
     /// The objects that the journal holds for this boot and network namespace, paths of any.
     pub(super) fn load_known(&mut self) -> Result<(), JournalError> {
         let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
-        let world = &mut self.world;
+        let (world, originals) = (&mut self.world, &mut self.originals);
         self.journal.visit(&filter, &mut |object| {
+            originals.know(&object.subject, &object.snapshot);
             world.insert(object.subject, Tracked::of(object.id, &object.snapshot));
             ControlFlow::Continue(())
         })
@@ -108,6 +109,7 @@ impl Recorder {
             let live = self.read_live(source)?;
             all.add(self.compare(source, live, evidence));
         }
+        self.compare_sysctls(evidence);
         Ok(all)
     }
 
@@ -135,6 +137,10 @@ impl Recorder {
             match source {
                 Source::Nftables | Source::IpSets => self.resync(source, reason),
                 Source::Rtnetlink | Source::Fanotify => self.look_after_loss(source, reason),
+                Source::Sysctls => {
+                    self.compare_sysctls(&Evidence::Gap { reason: reason.clone() });
+                    self.append_gap(Differences::default().gap(self.recorded_until, reason));
+                }
                 // Who did it is lost, not what was done: nothing to read anew.
                 Source::Processes | Source::Requests => {
                     self.append_gap(Differences::default().gap(self.recorded_until, reason));
@@ -205,7 +211,8 @@ impl Recorder {
                 self.looks.compared = BootTime::now();
                 Ok(live)
             }
-            Source::Processes | Source::Requests => Ok(Vec::new()),
+            // compared by their values: see `compare_sysctls`
+            Source::Sysctls | Source::Processes | Source::Requests => Ok(Vec::new()),
         }
     }
 
@@ -282,5 +289,7 @@ pub(super) fn source_of(subject: &Subject) -> Option<Source> {
         }
         Subject::Path(_) => Some(Source::Fanotify),
         Subject::IpSet(_) => Some(Source::IpSets),
+        // always there, whatever is set
+        Subject::Sysctl(_) => None,
     }
 }

@@ -8,6 +8,7 @@ use crate::model::link::AddressSubject;
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
 use crate::model::traffic::TrafficSnapshot;
 use crate::rollback::export::export;
 use crate::rollback::run::{Ledger, LedgerError, RollbackError, run};
@@ -175,6 +176,9 @@ impl Host for Broken {
         Err(Self::error())
     }
     fn delete_ip_set(&mut self, _: &IpSetSubject, _: &IpSetSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn restore_sysctl(&mut self, _: &SysctlName, _: &SysctlSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
     fn delete_neighbour(&mut self, _: &NeighbourSubject, _: &NeighbourSnapshot) -> Result<Removal, HostError> {
