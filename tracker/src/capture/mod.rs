@@ -7,6 +7,7 @@ pub mod btf;
 pub(crate) mod entry;
 pub mod error;
 pub mod fanotify;
+pub mod kept;
 pub mod mounts;
 pub mod nfnetlink;
 pub mod roots;

@@ -2,9 +2,9 @@
 
 use tracing::warn;
 
-use crate::capture::bpf::{self, BpfOptions, BpfReport, ProgramState, SelfTest};
+use crate::capture::CaptureError;
+use crate::capture::bpf::{self, BpfOptions, BpfReport, BpfSource, ProgramState, SelfTest};
 use crate::capture::fanotify::{Limits, RootReport, Watch};
-use crate::capture::{CaptureError, RawSource};
 use crate::causes::causes;
 use crate::config::CaptureConfig;
 use crate::control::api::{BpfProgramView, SelfTestView, SourceState};
@@ -12,7 +12,7 @@ use crate::control::api::{BpfProgramView, SelfTestView, SourceState};
 use super::status::Board;
 
 /// Loads BPF, tests it, and says what came of it; without BPF the tracker goes on with less certainty.
-pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSource>> {
+pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<BpfSource> {
     if !config.bpf {
         let remedy = "set `capture.bpf = true` in the configuration".to_owned();
         off(board, "switched off by configuration", Some(remedy));
@@ -21,12 +21,8 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
     let options = BpfOptions { ring_bytes: config.ring_bytes, ..BpfOptions::default() };
     match bpf::load(&options) {
         Ok((mut source, _)) => {
-            let tests = bpf::self_test(&mut source);
-            if let Some(why) = tests.notifications_failure() {
-                source.distrust_notifications(why);
-            }
-            say(board, source.report(), &tests);
-            Some(Box::new(source))
+            test_and_say(&mut source, board);
+            Some(source)
         }
         Err(error) => {
             warn!(error = &error as &dyn std::error::Error, "BPF is not to be had, going on without");
@@ -34,6 +30,15 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
             None
         }
     }
+}
+
+/// Makes the self-test and says what came of it.
+pub(super) fn test_and_say(source: &mut BpfSource, board: &Board) {
+    let tests = bpf::self_test(source);
+    if let Some(why) = tests.notifications_failure() {
+        source.distrust_notifications(why);
+    }
+    say(board, source.report(), &tests);
 }
 
 fn off(board: &Board, why: &str, remedy: Option<String>) {
