@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod ebpf;
 mod error;
+mod fuzz;
 mod provision;
 mod shell;
 mod test;
@@ -31,6 +32,8 @@ enum Chore {
     Test(test::TestArguments),
     /// Measures what the tracker costs others, side by side in one run. Needs root.
     Bench(bench::BenchArguments),
+    /// Feeds the decoders bytes that coverage guides to.
+    Fuzz(fuzz::FuzzArguments),
     /// Builds the BPF object from source and puts it into the tree.
     BuildEbpf {
         /// Fail when the object in the tree does not come from the sources in the tree.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Demo => demo::run(),
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::BuildEbpf { check } => build_ebpf(check),
         Chore::Provision => provision::run(),
         Chore::VmGuest(arguments) => vm::run_guest(&arguments),

@@ -7,11 +7,15 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
     ("/usr/sbin/ipset", "ipset"),
     ("/usr/sbin/dockerd", "docker.io"),
+    ("/usr/sbin/firewalld", "firewalld"),
+    ("/usr/bin/dbus-daemon", "dbus-daemon"),
+    ("/usr/bin/podman", "podman"),
+    ("/usr/lib/podman/netavark", "netavark"),
     ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("/usr/bin/unshare", "util-linux"),
     ("/usr/bin/curl", "curl"),

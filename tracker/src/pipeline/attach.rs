@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use crate::capture::bpf::{self, BpfSource};
 use crate::capture::fanotify::FanotifySource;
+use crate::capture::ipset::{IpSetLooks, IpSetSource};
 use crate::capture::kept::{self, Kept, KeptSet};
 use crate::capture::nfnetlink::NftSource;
 use crate::capture::rtnetlink::RtSource;
@@ -41,14 +42,16 @@ pub(super) fn attach(
     board: &Board,
     kept: Kept,
     netns: NetnsId,
+    ip_set_looks: IpSetLooks,
 ) -> Result<(Sources, bool), StartError> {
+    sources::ip_sets(board);
     let version = kept::version(&bpf::object_digest(), netns.0);
     if let Some(set) = kept.of_version(&version).filter(|_| config.capture.bpf) {
         match adopt(config, board, set) {
             Ok(Some(attached)) => {
                 info!("going on with the queues of the last tracker");
                 board.source("hand-over", SourceState::Ok, "went on where the last tracker ended".to_owned(), None);
-                return Ok((attached.into_sources(), true));
+                return Ok((attached.into_sources(ip_set_looks), true));
             }
             Ok(None) => warn!("what the last tracker left is not complete, starting anew"),
             Err(error) => {
@@ -66,7 +69,7 @@ pub(super) fn attach(
             info!("the queues are handed over to the service manager, if it keeps descriptors");
         }
     }
-    Ok((attached.into_sources(), false))
+    Ok((attached.into_sources(ip_set_looks), false))
 }
 
 /// Makes every source.
@@ -130,10 +133,11 @@ impl Attached {
         Some(set)
     }
 
-    fn into_sources(self) -> Sources {
+    fn into_sources(self, ip_set_looks: IpSetLooks) -> Sources {
         let Self { bpf, nft, rt, fanotify } = self;
         let mut notifications: Vec<(Source, Box<dyn RawSource>)> =
             vec![(Source::Nftables, Box::new(nft)), (Source::Rtnetlink, Box::new(rt))];
+        notifications.push((Source::IpSets, Box::new(IpSetSource::new(ip_set_looks))));
         if let Some(fanotify) = fanotify {
             notifications.push((Source::Fanotify, Box::new(fanotify)));
         }

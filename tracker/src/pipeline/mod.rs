@@ -7,6 +7,7 @@ mod attach;
 pub mod capture_loop;
 pub mod command;
 pub mod effects;
+pub mod ip_sets;
 mod ledger;
 pub mod node;
 pub mod recorder;

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 use crate::attribution::verdict::Judge;
 use crate::attribution::{OwnerRules, PasswdUsers, RulesError};
 use crate::capture::CaptureError;
+use crate::capture::ipset::IpSetLooks;
 use crate::capture::kept::Kept;
 use crate::causes::causes;
 use crate::config::Config;
@@ -114,7 +115,8 @@ pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running,
     let reader = journal.store.reader();
 
     let commands = CommandQueue::new().map_err(|source| StartError::Capture { what: "the control socket", source })?;
-    let (mut sources, is_resumed) = attach::attach(config, &board, kept, scope.netns)?;
+    let ip_set_looks = IpSetLooks::new().map_err(|source| StartError::Capture { what: "IP sets", source })?;
+    let (mut sources, is_resumed) = attach::attach(config, &board, kept, scope.netns, ip_set_looks.clone())?;
     let mut lineage = ProcessTable::new(ProcFs::host(), Limits::default());
     lineage.backfill(BootTime::now());
     let surroundings = Surroundings {
@@ -122,6 +124,8 @@ pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running,
         roots: config.root.clone(),
         scan_limit: config.max_paths,
         own_tgid: Tgid(std::process::id()),
+        ip_set_looks,
+        commands: commands.clone(),
     };
     // users made later, or kept by a directory service, go by their number
     let users = PasswdUsers::parse(&std::fs::read_to_string("/etc/passwd").unwrap_or_default());
