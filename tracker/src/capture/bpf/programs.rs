@@ -208,7 +208,9 @@ fn try_attach(ebpf: &mut Ebpf, program: &Program, links: &mut Links) -> Result<O
             match FdLink::try_from(point.take_link(link)?) {
                 Ok(link) => links.push((program.name, link)),
                 // what could not be converted is detached by now
-                Err(_) => drop(point.attach("syscalls", event)?),
+                Err(_) => {
+                    point.attach("syscalls", event)?;
+                }
             }
             Ok(point.info()?.verified_instruction_count())
         }
