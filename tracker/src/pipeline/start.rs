@@ -132,7 +132,8 @@ pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running,
     let running = RunningOwners::new(rules.clone(), Box::new(users.clone()), scope.netns);
     let judge = Judge::new(rules, Box::new(users));
     let mut recorder =
-        Recorder::new(Box::new(journal.store) as Box<dyn Journal>, lineage, judge, surroundings, Arc::clone(&board));
+        Recorder::new(Box::new(journal.store) as Box<dyn Journal>, lineage, judge, surroundings, Arc::clone(&board))
+            .reconciling(config.reconcile_every());
     let meanwhile = if is_resumed {
         Some(capture_loop::take_all(&mut sources).map_err(|source| StartError::Capture { what: "the node", source })?)
     } else {
