@@ -51,7 +51,7 @@ pub(super) fn attach(
             Ok(Some(attached)) => {
                 info!("going on with the queues of the last tracker");
                 board.source("hand-over", SourceState::Ok, "went on where the last tracker ended".to_owned(), None);
-                return Ok((attached.into_sources(ip_set_looks), true));
+                return Ok((attached.into_sources(board, ip_set_looks), true));
             }
             Ok(None) => warn!("what the last tracker left is not complete, starting anew"),
             Err(error) => {
@@ -69,7 +69,7 @@ pub(super) fn attach(
             info!("the queues are handed over to the service manager, if it keeps descriptors");
         }
     }
-    Ok((attached.into_sources(ip_set_looks), false))
+    Ok((attached.into_sources(board, ip_set_looks), false))
 }
 
 /// Makes every source.
@@ -133,10 +133,11 @@ impl Attached {
         Some(set)
     }
 
-    fn into_sources(self, ip_set_looks: IpSetLooks) -> Sources {
+    fn into_sources(self, board: &Board, ip_set_looks: IpSetLooks) -> Sources {
         let Self { bpf, nft, rt, fanotify } = self;
         let mut notifications: Vec<(Source, Box<dyn RawSource>)> =
             vec![(Source::Nftables, Box::new(nft)), (Source::Rtnetlink, Box::new(rt))];
+        notifications.extend(sources::sysctls(board));
         notifications.push((Source::IpSets, Box::new(IpSetSource::new(ip_set_looks))));
         if let Some(fanotify) = fanotify {
             notifications.push((Source::Fanotify, Box::new(fanotify)));

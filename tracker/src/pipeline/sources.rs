@@ -3,11 +3,12 @@
 use tracing::warn;
 
 use crate::capture::bpf::{self, BpfOptions, BpfReport, BpfSource, ProgramState, SelfTest};
-use crate::capture::fanotify::{Limits, RootReport, Watch};
-use crate::capture::{self, CaptureError};
+use crate::capture::fanotify::{Limits, RootReport, SysctlSource, Watch};
+use crate::capture::{self, CaptureError, RawSource};
 use crate::causes::causes;
 use crate::config::CaptureConfig;
 use crate::control::api::{BpfProgramView, SelfTestView, SourceState};
+use crate::model::gap::Source;
 
 use super::status::Board;
 
@@ -118,6 +119,21 @@ pub(super) fn buffer(board: &Board, name: &str, size: usize, wanted: usize) {
     } else {
         let remedy = "give netdeedd CAP_NET_ADMIN, or raise net.core.rmem_max".to_owned();
         board.source(name, SourceState::Degraded, format!("{detail} of {} wanted", wanted / 1024), Some(remedy));
+    }
+}
+
+/// Watches writes to sysctls; without, a value that changed is found by comparing, and nobody is named.
+pub(super) fn sysctls(board: &Board) -> Option<(Source, Box<dyn RawSource>)> {
+    match SysctlSource::open() {
+        Ok(source) => {
+            board.source("sysctls", SourceState::Ok, "writes through this /proc".to_owned(), None);
+            Some((Source::Sysctls, Box::new(source)))
+        }
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "writes to sysctls are not watched");
+            board.source("sysctls", SourceState::Off, causes(&error), remedy(&error));
+            None
+        }
     }
 }
 

@@ -125,6 +125,7 @@ pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running,
         scan_limit: config.max_paths,
         own_tgid: Tgid(std::process::id()),
         ip_set_looks,
+        sysctls: config.capture.sysctls.clone(),
         commands: commands.clone(),
     };
     // users made later, or kept by a directory service, go by their number

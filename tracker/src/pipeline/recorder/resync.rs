@@ -104,8 +104,9 @@ impl Recorder {
     /// The objects that the journal holds for this boot and network namespace, paths of any.
     pub(super) fn load_known(&mut self) -> Result<(), JournalError> {
         let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
-        let world = &mut self.world;
+        let (world, originals) = (&mut self.world, &mut self.originals);
         self.journal.visit(&filter, &mut |object| {
+            originals.know(&object.subject, &object.snapshot);
             world.insert(object.subject, Tracked::of(object.id, &object.snapshot));
             ControlFlow::Continue(())
         })
@@ -118,6 +119,7 @@ impl Recorder {
             let live = self.read_live(source)?;
             all.add(self.compare(source, live, evidence));
         }
+        self.compare_sysctls(evidence);
         Ok(all)
     }
 
@@ -145,6 +147,10 @@ impl Recorder {
             match source {
                 Source::Nftables | Source::IpSets => self.resync(source, reason),
                 Source::Rtnetlink | Source::Fanotify => self.look_after_loss(source, reason),
+                Source::Sysctls => {
+                    self.compare_sysctls(&Evidence::Gap { reason: reason.clone() });
+                    self.append_gap(Differences::default().gap(self.recorded_until, reason));
+                }
                 // Who did it is lost, not what was done: nothing to read anew.
                 Source::Processes | Source::Requests => {
                     self.append_gap(Differences::default().gap(self.recorded_until, reason));
@@ -215,7 +221,8 @@ impl Recorder {
                 self.looks.compared = BootTime::now();
                 Ok(live)
             }
-            Source::Processes | Source::Requests => Ok(Vec::new()),
+            // compared by their values: see `compare_sysctls`
+            Source::Sysctls | Source::Processes | Source::Requests => Ok(Vec::new()),
         }
     }
 
@@ -289,5 +296,7 @@ pub(super) fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Link(_) | Subject::Address(_) | Subject::Route(_) | Subject::IpRule(_) => Some(Source::Rtnetlink),
         Subject::Path(_) => Some(Source::Fanotify),
         Subject::IpSet(_) => Some(Source::IpSets),
+        // always there, whatever is set
+        Subject::Sysctl(_) => None,
     }
 }
