@@ -10,6 +10,7 @@ mod style;
 mod table;
 mod text;
 mod time;
+mod undo;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -26,6 +27,7 @@ pub(crate) use status::write_status;
 pub(crate) use style::Style;
 pub(crate) use text::printable;
 pub(crate) use time::format_time;
+pub(crate) use undo::write_undo;
 
 /// Standard output with what is known of it.
 pub(crate) struct Output {

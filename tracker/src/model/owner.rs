@@ -214,6 +214,11 @@ pub enum Evidence {
     MovedAway,
     /// Records of requests were lost about then.
     RequestLost,
+    /// An undo put it back as it was; the evidence before this is of whom it was first made by.
+    Restored {
+        /// The undo.
+        operation: u64,
+    },
 }
 
 impl fmt::Display for Evidence {
@@ -239,6 +244,7 @@ impl fmt::Display for Evidence {
             Self::NoRequest => f.write_str("nobody was seen asking for it"),
             Self::MovedAway => f.write_str("was moved out of the watched directories"),
             Self::RequestLost => f.write_str("records of requests were lost about then"),
+            Self::Restored { operation } => write!(f, "put back by operation {operation}, first creator kept"),
             Self::NoOwnerRule { lineage } => write!(f, "no owner rule matches {lineage}"),
         }
     }

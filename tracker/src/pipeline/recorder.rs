@@ -22,7 +22,7 @@ use crate::journal::Journal;
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{Gap, GapReason, Source};
-use crate::model::ids::{ActorId, Generation, ObjectId, Tgid};
+use crate::model::ids::{ActorId, Generation, ObjectId, OperationId, Tgid};
 use crate::model::object::{Deed, Scope};
 use crate::model::observation::Observation;
 use crate::model::operation::Operation;
@@ -36,6 +36,7 @@ pub use resync::BaselineError;
 
 use super::capture_loop::Batch;
 use super::effects::Effect;
+use super::restored::Restores;
 use super::status::Board;
 use super::world::{Tracked, World};
 use nft::{HandleMarks, OpenCommit};
@@ -87,6 +88,8 @@ pub struct Recorder {
     /// What may have taken routes along without a notification.
     check_routes: RouteCauses,
     operation: Option<Operation>,
+    /// What the operation under way puts back, with whose it is.
+    restores: Restores,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
     /// Everything before this moment is recorded.
@@ -123,6 +126,7 @@ impl Recorder {
             lost: Vec::new(),
             check_routes: RouteCauses::default(),
             operation: None,
+            restores: Restores::default(),
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
             last_flush: Instant::now(),
@@ -295,14 +299,28 @@ impl Recorder {
             self.world.insert(subject.clone(), Tracked::of(object, after));
         }
         let operation = self.own_operation(attribution.actor());
-        let deed = Deed {
-            time: WallTime::now(),
-            boot_time: BootTime::now(),
-            generation,
-            operation,
-            attribution: attribution.clone(),
-        };
+        let attribution = self.first_creator(operation, kind, (&subject, after.as_ref()), attribution);
+        let deed = Deed { time: WallTime::now(), boot_time: BootTime::now(), generation, operation, attribution };
         self.changes.push(Change { object, kind, subject, after, deed });
+    }
+
+    /// Of a thing that an undo puts back: who made it first. Otherwise who acted.
+    fn first_creator(
+        &mut self,
+        operation: Option<OperationId>,
+        kind: ChangeKind,
+        (subject, after): (&Subject, Option<&Snapshot>),
+        acted: &Attribution,
+    ) -> Attribution {
+        let is_made = matches!(kind, ChangeKind::Created | ChangeKind::Changed);
+        let first = match (operation, after) {
+            (Some(_), Some(after)) if is_made => self.restores.take(subject, after),
+            _ => None,
+        };
+        match (first, operation) {
+            (Some(first), Some(operation)) => first.with(Evidence::Restored { operation: operation.0 }),
+            _ => acted.clone(),
+        }
     }
 
     fn tick(&mut self, is_idle: bool) {

@@ -17,6 +17,7 @@ use crate::capture::rtnetlink::RtSource;
 use crate::causes::causes;
 use crate::config::Config;
 use crate::control::api::{SetAsideView, SourceState};
+use crate::host::ArchiveStore;
 use crate::journal::open::{OpenOptions, Opened, open};
 use crate::journal::sled::SledOptions;
 use crate::journal::{Journal, JournalError, JournalLimits};
@@ -140,7 +141,9 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
         spawn_recorder(recorder, receiver)?,
         spawn_capture(sources, commands.clone(), sender, Arc::clone(&board))?,
     ];
-    let node = TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board), running);
+    let archives = ArchiveStore::new(journal_dir, config.archive.max_bytes);
+    let parts = (running, archives);
+    let node = TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board), parts);
     let node = Arc::new(node);
     board.ready();
     info!(boot = %scope.boot, netns = %scope.netns, "recording");

@@ -10,6 +10,7 @@ mod object;
 mod operation;
 mod plan;
 mod status;
+mod undo;
 
 pub use actor::{Actors, actor_view};
 pub use content::content_text;
@@ -20,6 +21,7 @@ pub use object::{HISTORY_SHOWN, object_by_id, object_view};
 pub use operation::operation_view;
 pub use plan::plan_view;
 pub use status::stopped_status;
+pub use undo::{undo_dry_run_view, undo_view};
 
 #[cfg(test)]
 mod tests;

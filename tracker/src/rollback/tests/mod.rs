@@ -6,6 +6,7 @@ mod links;
 mod nft;
 mod paths;
 mod selecting;
+mod undoing;
 
 use std::net::IpAddr;
 

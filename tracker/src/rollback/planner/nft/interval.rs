@@ -64,7 +64,7 @@ fn place(item: &NftItem, content: &NftSnapshot) -> Option<(Vec<u8>, bool)> {
 }
 
 /// Sort key for deletions of elements; `None` for everything else.
-pub(in crate::rollback::planner) fn deletion_order(
+pub(in crate::rollback) fn deletion_order(
     subject: &Subject,
     snapshot: &Snapshot,
 ) -> Option<(String, Vec<u8>, bool)> {
