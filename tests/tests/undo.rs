@@ -12,17 +12,16 @@ use netdeed_tests::tracker::{Files, Tracker, binary};
 const DIRS: [&str; 3] = ["/etc/cni", "/var/lib/cni", "/run/flannel"];
 
 const FLANNEL: &str = "
-ip link add lower0 type dummy; ip link set lower0 up
 ip link add flannel.1 type vxlan id 1 local 192.0.2.1 dstport 8472 nolearning
 ip addr add 10.244.0.0/32 dev flannel.1; ip link set flannel.1 mtu 1450 up
-ip link add cni0 type bridge; ip addr add 10.244.0.1/24 dev cni0; ip link set cni0 up
+ip link add cni0 type bridge ageing_time 12300; ip addr add 10.244.0.1/24 dev cni0; ip link set cni0 up
 ip link add veth0 type veth peer name veth1; ip link set veth0 master cni0 up; ip link set veth1 up
 ip link property add dev veth1 altname pod-end
 ip route add 10.244.7.0/24 via 10.244.7.0 dev flannel.1 onlink
 ip route add 10.98.0.0/16 dev cni0 metric 7 table 100
 ip rule add from 10.244.0.0/16 lookup 100 priority 1000
 ip rule add not fwmark 0x1/0x1 lookup 100 priority 1001
-mkdir -p /etc/cni/net.d /run/flannel; echo '{}' > /etc/cni/net.d/10-flannel.conflist; chmod 600 /etc/cni/net.d/10-flannel.conflist
+mkdir -p /etc/cni/net.d /run/flannel; (umask 077; echo '{}' > /etc/cni/net.d/10-flannel.conflist)
 echo FLANNEL_MTU=1450 > /run/flannel/subnet.env; ln -s subnet.env /run/flannel/current
 nft -f - <<'END'
 table inet flannel {
@@ -63,8 +62,15 @@ fn said(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
+/// Routes in an order of their own: that of the dump is by the time they were made, and means nothing.
 fn dump(node: &Node) -> Canonical {
-    Canonical::of(node, &DIRS).expect("dumps").neutral()
+    let mut dump = Canonical::of(node, &DIRS).expect("dumps").neutral();
+    if let Some(routes) = dump.0.get_mut("ip route") {
+        let mut lines: Vec<&str> = routes.lines().collect();
+        lines.sort_unstable();
+        *routes = lines.join("\n");
+    }
+    dump
 }
 
 #[test]

@@ -57,7 +57,12 @@ pub(crate) fn write_plan(output: &Output, out: &mut dyn Write, plan: &PlanView, 
     Ok(())
 }
 
-pub(super) fn write_refusals(output: &Output, out: &mut dyn Write, refusals: &[RefusalView], detail: Detail) -> io::Result<()> {
+pub(super) fn write_refusals(
+    output: &Output,
+    out: &mut dyn Write,
+    refusals: &[RefusalView],
+    detail: Detail,
+) -> io::Result<()> {
     if refusals.is_empty() {
         return Ok(());
     }

@@ -94,6 +94,12 @@ pub trait Host {
         keeps_mac: bool,
     ) -> Result<(), HostError>;
 
+    /// Attaches a link to the controller it had, and switches it on if it was.
+    ///
+    /// # Errors
+    /// [`HostError`] when the controller is not there, or the kernel refuses.
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError>;
+
     /// Adds an address.
     ///
     /// # Errors

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::{
-    ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal, files, nft, restore, rtnetlink,
-};
+use super::{ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal, files, nft, restore, rtnetlink};
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
 use crate::model::ids::Ifindex;
@@ -72,6 +70,10 @@ impl Host for RealHost {
         keeps_mac: bool,
     ) -> Result<(), HostError> {
         rtnetlink::create_link(link, peer, keeps_mac)
+    }
+
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        rtnetlink::attach_link((link, content))
     }
 
     fn add_address(&mut self, address: &AddressSubject, content: &AddressSnapshot) -> Result<(), HostError> {

@@ -67,7 +67,8 @@ fn one(file: &ArchivedFile, content: &mut dyn Read) -> io::Result<()> {
     let private = Mode::from_raw_mode(0o600);
     match &file.content {
         FileContent::Dir => {
-            rustix::fs::mkdirat(&dir, name, Mode::from_raw_mode(0o700))?;
+            // with its mode from the start: nobody is told of a later change
+            rustix::fs::mkdirat(&dir, name, Mode::from_raw_mode(file.mode))?;
             let made = open_in(&dir, name, OFlags::RDONLY | OFlags::DIRECTORY)?;
             set_owner_and_xattrs(&made, file)
         }

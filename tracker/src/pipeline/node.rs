@@ -18,8 +18,8 @@ use crate::control::api::{
     TrackerState, UndoRequest,
 };
 use crate::control::{Node, NodeError};
-use crate::host::{ArchiveStore, Host};
 use crate::host::real::RealHost;
+use crate::host::{ArchiveStore, Host};
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ActorId, ChainName, Handle, OperationId};
 use crate::model::nft::{NftItem, TableRef};

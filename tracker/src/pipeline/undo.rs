@@ -74,12 +74,12 @@ fn operation_to_undo(node: &TrackerNode, asked: Option<OperationId>) -> Result<O
         };
     }
     let archived = node.archives().list().map_err(|error| failed("list the archives", error))?;
-    let is_undone = |id: OperationId| {
-        operations.iter().any(|it| it.kind.of() == Some(id) && it.state == OperationState::Done)
-    };
-    let newest = operations.iter().rev().find(|it| {
-        matches!(it.kind, OperationKind::Reset { .. }) && archived.contains(&it.id) && !is_undone(it.id)
-    });
+    let is_undone =
+        |id: OperationId| operations.iter().any(|it| it.kind.of() == Some(id) && it.state == OperationState::Done);
+    let newest = operations
+        .iter()
+        .rev()
+        .find(|it| matches!(it.kind, OperationKind::Reset { .. }) && archived.contains(&it.id) && !is_undone(it.id));
     newest.map(|operation| operation.id).ok_or_else(|| missing("there is no reset that can be undone".to_owned()))
 }
 

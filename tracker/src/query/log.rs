@@ -39,7 +39,10 @@ impl EventFilter {
             Entry::Change(change) => self.accepts_change(journal, change),
             Entry::Started { .. } | Entry::Gap(_) => Ok(self.object.is_none()),
             Entry::Operation(Operation { kind, .. }) => Ok(self.object.is_none()
-                && self.owner.as_ref().is_none_or(|owner| kind.owner().is_within(owner) || owner.is_within(kind.owner()))),
+                && self
+                    .owner
+                    .as_ref()
+                    .is_none_or(|owner| kind.owner().is_within(owner) || owner.is_within(kind.owner()))),
         }
     }
 

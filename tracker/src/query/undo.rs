@@ -1,13 +1,13 @@
 //! Undos as documents.
 
 use crate::control::api::{KeptView, OperationView, RefusalView};
-use crate::model::operation::{Operation, OperationKind, OperationState, StepOutcome};
 use crate::model::ids::OperationId;
+use crate::model::operation::{Operation, OperationKind, OperationState, StepOutcome};
 use crate::model::owner::Owner;
 use crate::model::subject::{Class, describe};
 use crate::model::time::WallTime;
-use crate::rollback::archive::Item;
 use crate::rollback::Proof;
+use crate::rollback::archive::Item;
 use crate::rollback::undo::{NotRestored, Restore, UndoPlan};
 
 use super::operation::{outcome_view, state_word};
@@ -42,11 +42,8 @@ pub fn undo_view(operation: &Operation, plan: &UndoPlan, proof: Option<&Proof>) 
 /// What an undo would do; nothing was changed. The outcomes are what would come back.
 pub fn undo_dry_run_view(kind: OperationKind, uid: u32, plan: &UndoPlan) -> OperationView {
     let now = WallTime::now();
-    let outcome = |step: &Restore| StepOutcome {
-        object: step.object,
-        step: format!("restore {}", step.describe()),
-        error: None,
-    };
+    let outcome =
+        |step: &Restore| StepOutcome { object: step.object, step: format!("restore {}", step.describe()), error: None };
     let operation = Operation {
         id: OperationId(0),
         kind,

@@ -75,9 +75,10 @@ impl Archive {
             objects.iter().filter(|object| object.is_live()).map(|object| (&object.subject, object)).collect();
         let steps: BTreeMap<&Subject, _> = plan.steps().iter().map(|step| (step.subject(), step)).collect();
         let kernel = before.nft.iter().chain(&before.rt).map(|(subject, now)| (subject.clone(), now.clone()));
-        let paths = before.paths.iter().filter_map(|(path, now)| {
-            Some((Subject::Path(path.clone()), Snapshot::Path(now.clone()?)))
-        });
+        let paths = before
+            .paths
+            .iter()
+            .filter_map(|(path, now)| Some((Subject::Path(path.clone()), Snapshot::Path(now.clone()?))));
         let mut items = Vec::new();
         for (subject, snapshot) in kernel.chain(paths) {
             let step = steps.get(&subject);

@@ -7,8 +7,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use crate::control::api::{
-    Envelope, ErrorCode, ErrorEnvelope, OperationView, PlanRequest, PlanView, ProgressView, ResetRequest,
-    UndoRequest,
+    Envelope, ErrorCode, ErrorEnvelope, OperationView, PlanRequest, PlanView, ProgressView, ResetRequest, UndoRequest,
 };
 use crate::control::failure::Failure;
 use crate::control::node::Node;

@@ -55,12 +55,7 @@ impl ArchiveStore {
         written
     }
 
-    fn write_at(
-        &self,
-        dir: &Path,
-        record: &[u8],
-        files: &[(AbsPath, PathSnapshot)],
-    ) -> Result<(), ArchiveError> {
+    fn write_at(&self, dir: &Path, record: &[u8], files: &[(AbsPath, PathSnapshot)]) -> Result<(), ArchiveError> {
         DirBuilder::new().mode(0o700).create(dir).map_err(|source| ArchiveError::io("make", dir, source))?;
         let path = dir.join(RECORD);
         let failed = |source| ArchiveError::io("write", &path, source);

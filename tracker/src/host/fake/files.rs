@@ -36,7 +36,8 @@ impl FakeFiles {
         }
         let parent = path.as_path().parent().and_then(AbsPath::new);
         // the top is there without being listed
-        let has_parent = parent.is_none_or(|parent| parent.as_path().parent().is_none() || self.entries.contains_key(&parent));
+        let has_parent =
+            parent.is_none_or(|parent| parent.as_path().parent().is_none() || self.entries.contains_key(&parent));
         if !has_parent {
             return Err(libc::ENOENT);
         }

@@ -155,6 +155,11 @@ impl Host for FakeHost {
         Ok(())
     }
 
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        self.net.attach(link, content.controller);
+        Ok(())
+    }
+
     fn add_address(&mut self, address: &AddressSubject, content: &AddressSnapshot) -> Result<(), HostError> {
         self.add_rt(Subject::Address(address.clone()), Snapshot::Address(content.clone()))?;
         self.net.keep_subnet_route(address);

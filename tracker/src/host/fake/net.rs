@@ -38,6 +38,13 @@ impl FakeNet {
         Ok((subject, snapshot))
     }
 
+    /// Attaches a link to a controller.
+    pub(super) fn attach(&mut self, link: Ifindex, controller: Option<Ifindex>) {
+        if let Some(Snapshot::Link(link)) = self.objects.get_mut(&Subject::Link(link)) {
+            link.controller = controller;
+        }
+    }
+
     /// Remembers the kernel's route of a subnet when it goes with its address, and makes it anew with the next.
     pub(super) fn keep_subnet_route(&mut self, address: &AddressSubject) {
         let made_for = |(subject, content): &(Subject, Snapshot)| match (subject, content) {

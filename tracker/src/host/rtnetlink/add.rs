@@ -51,7 +51,7 @@ pub fn create_link(
             push(&mut info, IFLA_INFO_DATA | NESTED, &data);
         }
         None if link.1.info_data.is_empty() => {}
-        None => push(&mut info, IFLA_INFO_DATA | NESTED, &link.1.info_data),
+        None => push(&mut info, IFLA_INFO_DATA | NESTED, &settings(link.1)),
     }
     let lower = link.1.lower.filter(|_| peer.is_none());
     let mut body = message(link.0, link.1, keeps_mac, lower);
@@ -61,6 +61,41 @@ pub fn create_link(
         finish(end)?;
     }
     Ok(())
+}
+
+/// The settings of a link as a request takes them: less what only the kernel says, and in the form it asks for.
+fn settings(link: &LinkSnapshot) -> Vec<u8> {
+    /// `IFLA_BR_ROOT_ID` to `IFLA_BR_GC_TIMER`, `IFLA_BR_FDB_FLUSH`, `IFLA_BR_PAD`, `IFLA_BR_MCAST_QUERIER_STATE`,
+    /// `IFLA_BR_FDB_N_LEARNED`.
+    const BRIDGE_STATE: [u16; 14] = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 40, 47, 48];
+    /// `IFLA_BR_GROUP_ADDR` and what it is unless set.
+    const GROUP_ADDRESS: (u16, &[u8]) = (20, &[0x01, 0x80, 0xc2, 0, 0, 0]);
+    /// `IFLA_BR_VLAN_FILTERING` and `IFLA_BR_MULTI_BOOLOPT`: off is what a new bridge has, and a kernel without VLANs
+    /// refuses even that.
+    const BRIDGE_SWITCHES: [u16; 2] = [7, 46];
+    /// `IFLA_MACVLAN_MACADDR*` and `IFLA_MACVLAN_BC_QUEUE_LEN_USED`.
+    const MACVLAN_STATE: [u16; 4] = [4, 5, 6, 8];
+    /// `IFLA_VXLAN_TTL_INHERIT`: a number when told, a flag when asked for.
+    const TTL_INHERIT: u16 = 28;
+    /// `IFLA_VXLAN_REMCSUM_TX` and `_RX`: even switched off they do not go with the reserved bits told (6.14).
+    const VXLAN_SWITCHES: [u16; 2] = [21, 22];
+    let Some(told) = Attributes::parse(&link.info_data) else { return Vec::new() };
+    let mut settings = Vec::new();
+    for (kind, value) in told.iter() {
+        match link.kind.as_deref() {
+            Some("bridge") if BRIDGE_STATE.contains(&kind) || (kind, value) == GROUP_ADDRESS => {}
+            Some("bridge") if BRIDGE_SWITCHES.contains(&kind) && value.iter().take(4).all(|byte| *byte == 0) => {}
+            Some("macvlan" | "macvtap") if MACVLAN_STATE.contains(&kind) => {}
+            Some("vxlan") if VXLAN_SWITCHES.contains(&kind) && value == [0] => {}
+            Some("vxlan") if kind == TTL_INHERIT => {
+                if value.first().is_some_and(|is_set| *is_set != 0) {
+                    push(&mut settings, kind, &[]);
+                }
+            }
+            _ => push(&mut settings, kind, value),
+        }
+    }
+    settings
 }
 
 fn described((ifindex, link): (Ifindex, &LinkSnapshot)) -> String {
@@ -80,6 +115,18 @@ fn finish((ifindex, link): (Ifindex, &LinkSnapshot)) -> Result<(), HostError> {
         let request = Wire { kind: RTM_NEWLINKPROP, body };
         send(request, CREATE).map_err(|source| refused("give its further names to", &object, source))?;
     }
+    attach_link((ifindex, link))
+}
+
+/// Attaches a link to its controller, and switches it on if it was.
+///
+/// # Errors
+/// [`HostError::Io`]: the controller is not there, or the kernel refuses.
+///
+/// # Panics
+/// On a thread that runs asynchronous tasks.
+pub fn attach_link((ifindex, link): (Ifindex, &LinkSnapshot)) -> Result<(), HostError> {
+    let object = described((ifindex, link));
     let mut body = header(ifindex, link.is_up);
     if let Some(controller) = link.controller {
         push(&mut body, IFLA_MASTER, &controller.0.to_ne_bytes());
@@ -166,7 +213,8 @@ pub fn add_ip_rule(subject: &IpRuleSubject, snapshot: &IpRuleSnapshot) -> Result
 /// A message less some of its attributes.
 fn without(message: &[u8], header: usize, left_out: &[u16]) -> Option<Vec<u8>> {
     let mut body = message.get(..header)?.to_vec();
-    for (kind, value) in Attributes::parse(message.get(header..)?)?.iter().filter(|(kind, _)| !left_out.contains(kind)) {
+    for (kind, value) in Attributes::parse(message.get(header..)?)?.iter().filter(|(kind, _)| !left_out.contains(kind))
+    {
         push(&mut body, kind, value);
     }
     Some(body)

@@ -29,7 +29,7 @@ use crate::capture::rtnetlink::{Listing, dump_of};
 use crate::decode::rtnl::wire::Wire;
 use crate::model::subject::{Snapshot, Subject};
 
-pub use add::{add_address, add_ip_rule, add_route, create_link};
+pub use add::{add_address, add_ip_rule, add_route, attach_link, create_link};
 pub use address::delete_address;
 pub use ip_rule::delete_ip_rule;
 pub use link::delete_link;

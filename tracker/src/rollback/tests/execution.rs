@@ -185,6 +185,9 @@ impl Host for Broken {
     ) -> Result<(), HostError> {
         Err(Self::error())
     }
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        self.inner.attach_link(link, content)
+    }
     fn add_address(&mut self, _: &AddressSubject, _: &AddressSnapshot) -> Result<(), HostError> {
         Err(Self::error())
     }

@@ -118,6 +118,10 @@ impl Host for Dying<'_> {
         self.live_on()?;
         self.inner.create_link(link, peer, keeps_mac)
     }
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        self.live_on()?;
+        self.inner.attach_link(link, content)
+    }
     fn add_address(&mut self, address: &AddressSubject, content: &AddressSnapshot) -> Result<(), HostError> {
         self.live_on()?;
         self.inner.add_address(address, content)

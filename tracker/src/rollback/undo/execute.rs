@@ -68,6 +68,7 @@ fn restore(host: &mut dyn Host, step: &Restore) -> Result<(), HostError> {
             let peer = peer.as_ref().map(|(ifindex, link)| (*ifindex, link));
             host.create_link((*ifindex, link), peer, *keeps_mac)
         }
+        (Subject::Link(ifindex), Snapshot::Link(link), How::Attach) => host.attach_link(*ifindex, link),
         (Subject::Address(address), Snapshot::Address(content), _) => host.add_address(address, content),
         (Subject::Route(route), Snapshot::Route(content), _) => host.add_route(route, content),
         (Subject::IpRule(rule), Snapshot::IpRule(content), _) => host.add_ip_rule(rule, content),
@@ -90,9 +91,7 @@ fn restore_paths(host: &mut dyn Host, steps: &[&Restore], files: Option<Archived
         }
     }
     let failed: BTreeMap<AbsPath, String> = match host.restore_paths(&wanted, files) {
-        Ok(done) => {
-            done.into_iter().filter_map(|(path, result)| Some((path, causes(&result.err()?)))).collect()
-        }
+        Ok(done) => done.into_iter().filter_map(|(path, result)| Some((path, causes(&result.err()?)))).collect(),
         Err(error) => {
             let error = causes(&error);
             wanted.into_keys().map(|path| (path, error.clone())).collect()
@@ -116,7 +115,9 @@ fn addition(step: &Restore) -> Option<NftAdd> {
             NftAdd::Rule { table, chain: chain.clone(), content, place: *place }
         }
         (NftItem::Table, NftSnapshot::Table(content), _) => NftAdd::Table { table, content },
-        (NftItem::Chain(chain), NftSnapshot::Chain(content), _) => NftAdd::Chain { table, chain: chain.clone(), content },
+        (NftItem::Chain(chain), NftSnapshot::Chain(content), _) => {
+            NftAdd::Chain { table, chain: chain.clone(), content }
+        }
         (NftItem::Set(set), NftSnapshot::Set(content), _) => NftAdd::Set { table, set: set.clone(), content },
         (NftItem::Element { set, key }, NftSnapshot::Element(content), _) => {
             NftAdd::Element { table, set: set.clone(), key: key.clone(), content }

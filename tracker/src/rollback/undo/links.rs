@@ -12,24 +12,32 @@ use crate::rollback::archive::Item;
 /// Kinds that `RTM_NEWLINK` makes of what is recorded of them. Others need a program (tun), keys (wireguard) or settings
 /// that are not read.
 const KINDS: [&str; 17] = [
-    "bridge", "dummy", "veth", "vxlan", "vlan", "macvlan", "macvtap", "ipvlan", "ipip", "sit", "gre", "gretap", "ip6tnl",
-    "geneve", "vrf", "ifb", "nlmon",
+    "bridge", "dummy", "veth", "vxlan", "vlan", "macvlan", "macvtap", "ipvlan", "ipip", "sit", "gre", "gretap",
+    "ip6tnl", "geneve", "vrf", "ifb", "nlmon",
 ];
 
 /// Plans the links; returns those that are there afterwards.
 pub(super) fn plan(items: &[&Item], live: &LiveState, plan: &mut UndoPlan) -> BTreeSet<Ifindex> {
-    let now: BTreeMap<Ifindex, &LinkSnapshot> = live.rt.iter().filter_map(|(subject, now)| link_of(subject, now)).collect();
+    let now: BTreeMap<Ifindex, &LinkSnapshot> =
+        live.rt.iter().filter_map(|(subject, now)| link_of(subject, now)).collect();
     let names: BTreeSet<&str> = now
         .values()
         .flat_map(|link| std::iter::once(link.name.as_str()).chain(link.altnames.iter().map(String::as_str)))
         .collect();
     let mut archived: BTreeMap<Ifindex, (&Item, &LinkSnapshot)> = BTreeMap::new();
+    let mut loose: Vec<(&Item, Ifindex)> = Vec::new();
     let mut wanted: BTreeMap<Ifindex, (&Item, &LinkSnapshot)> = BTreeMap::new();
     for item in items {
         let Some((ifindex, link)) = link_of(&item.subject, &item.snapshot) else { continue };
         archived.insert(ifindex, (item, link));
         match now.get(&ifindex) {
-            Some(found) if found.name == link.name && found.kind == link.kind => plan.there.push((*item).clone()),
+            Some(found) if found.name == link.name && found.kind == link.kind => {
+                plan.there.push((*item).clone());
+                // an interrupted reset took its controller and not yet itself
+                loose.extend(
+                    link.controller.filter(|_| found.controller.is_none()).map(|controller| (*item, controller)),
+                );
+            }
             Some(_) => plan.refuse(item, Obstacle::Taken),
             None if names.contains(link.name.as_str()) => plan.refuse(item, Obstacle::Taken),
             None => {
@@ -50,6 +58,11 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, plan: &mut UndoPlan) -> BT
     let mut done = BTreeSet::new();
     for ifindex in wanted.keys() {
         make(*ifindex, &wanted, &ports, &mut done, plan);
+    }
+    for (item, controller) in loose {
+        if wanted.contains_key(&controller) {
+            plan.restore(item, How::Attach);
+        }
     }
     there
 }
@@ -109,6 +122,9 @@ fn make(
     let is_ports = ports.iter().any(|port| port.controller == Some(ifindex) && port.mac == link.mac);
     plan.restore(
         item,
-        How::MakeLink { peer: peer.map(|(number, peer)| (number, peer.clone())), keeps_mac: !(takes_ports && is_ports) },
+        How::MakeLink {
+            peer: peer.map(|(number, peer)| (number, peer.clone())),
+            keeps_mac: !(takes_ports && is_ports),
+        },
     );
 }

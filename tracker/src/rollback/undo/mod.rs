@@ -38,6 +38,8 @@ pub enum How {
     AddRule(Place),
     /// The policy of a base chain that is there.
     SetPolicy(u32),
+    /// A link that is there, to the controller it lost.
+    Attach,
     /// A link, as one end of a veth pair or alone.
     MakeLink {
         /// The other end.

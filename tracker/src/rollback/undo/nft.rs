@@ -35,7 +35,8 @@ pub(super) fn plan(archive: &Archive, items: &[&Item], live: &LiveState, plan: &
     }
     drop_what_misses_something(&mut wanted, &now, plan);
     let mut rules = Vec::new();
-    wanted.sort_by_cached_key(|(item, subject, _)| (phase(&subject.item), deletion_order(&item.subject, &item.snapshot)));
+    wanted
+        .sort_by_cached_key(|(item, subject, _)| (phase(&subject.item), deletion_order(&item.subject, &item.snapshot)));
     for (item, subject, _) in wanted {
         match &subject.item {
             NftItem::Rule { .. } => rules.push(item),
@@ -80,9 +81,10 @@ fn drop_what_misses_something(
         let is_there = |subject: &Subject| now.contains_key(subject) || coming.contains(subject);
         let has_object = |table: &TableRef, name: &str| {
             now.keys().copied().chain(coming.iter().copied()).any(|subject| match subject {
-                Subject::Nft(NftSubject { table: its, item: NftItem::Object { name: it, .. } | NftItem::Flowtable(it) }) => {
-                    its == table && it.as_str() == name
-                }
+                Subject::Nft(NftSubject {
+                    table: its,
+                    item: NftItem::Object { name: it, .. } | NftItem::Flowtable(it),
+                }) => its == table && it.as_str() == name,
                 _ => false,
             })
         };

@@ -48,7 +48,9 @@ impl Obstacle {
         match self {
             Self::Taken | Self::MadeAnew => "see who made it with `netdeed who`; nothing is lost if it does the same",
             Self::Needs(_) => "see why that one does not come back",
-            Self::PlaceLost => "add it by hand where it belongs; `netdeed who` on the rules around it says whose they are",
+            Self::PlaceLost => {
+                "add it by hand where it belongs; `netdeed who` on the rules around it says whose they are"
+            }
             Self::SetSince => "leave it, or set it by hand",
             Self::OtherBoot => "start its owner: kernel objects do not outlive a boot",
             Self::PeerElsewhere => "restart the pod or container it belonged to",

@@ -40,8 +40,12 @@ impl<'a> Places<'a> {
 
     /// Whether a rule of this content that was not there before the reset is in the chain.
     pub(super) fn is_made_anew(&self, table: &TableRef, chain: &ChainName, content: Digest) -> bool {
-        let before: BTreeSet<Handle> =
-            self.before.get(&(table, chain)).into_iter().flat_map(|rules| rules.iter().map(|(handle, _)| *handle)).collect();
+        let before: BTreeSet<Handle> = self
+            .before
+            .get(&(table, chain))
+            .into_iter()
+            .flat_map(|rules| rules.iter().map(|(handle, _)| *handle))
+            .collect();
         let now = self.now.get(&(table, chain)).into_iter().flatten();
         now.into_iter().any(|(handle, digest)| *digest == content && !before.contains(handle))
     }
