@@ -112,7 +112,7 @@ fn describe<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Option<Archive
         tar::EntryType::Directory => FileContent::Dir,
         tar::EntryType::Regular => FileContent::File,
         tar::EntryType::Symlink => {
-            FileContent::Symlink(entry.link_name_bytes().map(|target| target.into_owned()).unwrap_or_default())
+            FileContent::Symlink(entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default())
         }
         tar::EntryType::Fifo => FileContent::Fifo,
         tar::EntryType::Char => device(false)?,
