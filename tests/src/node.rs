@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -20,7 +21,7 @@ mount --bind "$1/mnt" /etc
 umount -l "$1/mnt"
 for dir in /var/lib /var/log /run /opt; do mount -t tmpfs -o mode=755 "node${dir##*/}" "$dir"; done
 mkdir -p /run/lock /run/netns /var/lib/docker
-mount -t tracefs tracefs /sys/kernel/tracing
+test -e /sys/kernel/tracing/events || mount -t tracefs tracefs /sys/kernel/tracing
 ip link set lo up
 echo arranged
 exec sleep infinity
@@ -33,7 +34,7 @@ pub struct Node {
     namespaces: Namespaces,
     /// Keeps the namespaces, and so their numbers, until the node's processes are found by them and ended: another
     /// node's could get the numbers otherwise.
-    _pins: [File; 2],
+    pins: [File; 2],
     scratch: TempDir,
 }
 
@@ -68,7 +69,7 @@ impl Node {
         let namespaces = Namespaces::of(init.id()).ok_or_else(|| Failure("the node's init is gone".to_owned()))?;
         let pin = |name: &str| File::open(format!("/proc/{}/ns/{name}", init.id()));
         let pins = [pin("net")?, pin("mnt")?];
-        Ok(Self { init, namespaces, _pins: pins, scratch })
+        Ok(Self { init, namespaces, pins, scratch })
     }
 
     /// A directory outside of the node's mounts, removed with the node.
@@ -79,6 +80,24 @@ impl Node {
     /// Inode number of the node's network namespace.
     pub fn netns(&self) -> u64 {
         self.namespaces.net
+    }
+
+    /// Runs `test` on a thread in the node's network namespace, with this process's own files.
+    ///
+    /// # Panics
+    /// When `test` does, and without root.
+    pub fn on_its_network(&self, test: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let kind = rustix::thread::LinkNameSpaceType::Network;
+                rustix::thread::move_into_link_name_space(self.pins[0].as_fd(), Some(kind))
+                    .expect("entering a network namespace needs root");
+                test();
+            });
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        });
     }
 
     /// A program to run in the node. It ends when this process does.

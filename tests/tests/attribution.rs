@@ -114,6 +114,13 @@ fn who(tracker: &Tracker<'_>, what: &[&str]) -> Value {
     tracker.json(&args).expect("an answer")["data"]["objects"][0].clone()
 }
 
+/// Whether the tracker sees notifications where they are caused.
+fn sees_notifications(tracker: &Tracker<'_>) -> bool {
+    let status = tracker.json(&["status"]).expect("a status");
+    let programs = status["data"]["bpf"].as_array().unwrap_or_else(|| panic!("no programs: {status:#}"));
+    programs.iter().any(|program| program["name"] == "netdeed_notify" && program["attached"] == true)
+}
+
 #[test]
 fn many_writers_at_once_are_told_apart() {
     let node = Node::new().expect("a node");
@@ -127,7 +134,10 @@ fn many_writers_at_once_are_told_apart() {
         let right = counts.get(&format!("\"{class}\" exact right")).copied().unwrap_or_default();
         assert_eq!(right, count, "{class}: {counts:#?}");
     }
-    assert_eq!(counts.get("\"link\" correlated right"), Some(&32), "{counts:#?}");
+    // exact where the kernel lets a program attach to its notifications, by what requests name elsewhere
+    let links = |certainty: &str| counts.get(&format!("\"link\" {certainty} right")).copied().unwrap_or_default();
+    let (exact, correlated) = if sees_notifications(&tracker) { (32, 0) } else { (0, 32) };
+    assert_eq!((links("exact"), links("correlated")), (exact, correlated), "{counts:#?}");
     assert!(!counts.keys().any(|key| key.ends_with("unknown")), "{counts:#?}");
     tracker.stop().expect("a clean stop");
 }

@@ -75,3 +75,22 @@ pub(crate) unsafe fn read_user_bytes(to: *mut u8, capacity: u32, address: u64, b
     };
     if result == 0 { count as u32 } else { 0 }
 }
+
+/// Reads up to `capacity` bytes of kernel memory to `to`, and says how many: all or none.
+///
+/// # Safety
+/// `to` must be writable for `capacity` bytes.
+#[inline(always)]
+pub(crate) unsafe fn read_kernel_bytes(to: *mut u8, capacity: u32, from: Address, bytes: u64) -> u32 {
+    let capacity = u64::from(capacity);
+    // as in `read_user_bytes`
+    let count = core::hint::black_box(if bytes > capacity { capacity } else { bytes });
+    if count == 0 || count > capacity {
+        return 0;
+    }
+    // SAFETY: at most `capacity` bytes are written; the helper checks the source.
+    let result = unsafe {
+        aya_ebpf::helpers::generated::bpf_probe_read_kernel(to.cast(), count as u32, from.0 as *const core::ffi::c_void)
+    };
+    if result == 0 { count as u32 } else { 0 }
+}

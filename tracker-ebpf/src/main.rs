@@ -1,4 +1,5 @@
-//! The BPF programs: who forked, executed and exited, who sent which netlink request, who replaced which legacy table.
+//! The BPF programs: who forked, executed and exited, who sent which netlink request, who replaced which legacy table,
+//! in whose name the kernel notifies.
 //!
 //! One file per hook family. Rules they share:
 //! - A record is built in ring memory and submitted; where it cannot be, a per-CPU counter says so ([`send`]).
@@ -10,6 +11,7 @@
 #![no_main]
 
 mod kernel;
+mod notify;
 mod process;
 mod request;
 mod send;

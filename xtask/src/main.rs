@@ -4,9 +4,11 @@ mod bench;
 mod demo;
 mod ebpf;
 mod error;
+mod fuzz;
 mod provision;
 mod shell;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,8 @@ enum Chore {
     Test(test::TestArguments),
     /// Measures what the tracker costs others, side by side in one run. Needs root.
     Bench(bench::BenchArguments),
+    /// Feeds the decoders bytes that coverage guides to.
+    Fuzz(fuzz::FuzzArguments),
     /// Builds the BPF object from source and puts it into the tree.
     BuildEbpf {
         /// Fail when the object in the tree does not come from the sources in the tree.
@@ -38,6 +42,9 @@ enum Chore {
     },
     /// Installs the programs that tests, demo and benchmarks run.
     Provision,
+    /// Does what the tests order, inside of a virtual machine.
+    #[command(hide = true)]
+    VmGuest(vm::GuestArguments),
 }
 
 fn main() -> ExitCode {
@@ -45,8 +52,10 @@ fn main() -> ExitCode {
         Chore::Demo => demo::run(),
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::BuildEbpf { check } => build_ebpf(check),
         Chore::Provision => provision::run(),
+        Chore::VmGuest(arguments) => vm::run_guest(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

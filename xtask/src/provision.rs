@@ -7,11 +7,15 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
     ("/usr/sbin/ipset", "ipset"),
     ("/usr/sbin/dockerd", "docker.io"),
+    ("/usr/sbin/firewalld", "firewalld"),
+    ("/usr/bin/dbus-daemon", "dbus-daemon"),
+    ("/usr/bin/podman", "podman"),
+    ("/usr/lib/podman/netavark", "netavark"),
     ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("/usr/bin/unshare", "util-linux"),
     ("/usr/bin/curl", "curl"),
@@ -27,8 +31,13 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs what is missing; does nothing when nothing is.
 pub(crate) fn run() -> Result<(), XtaskError> {
+    install_missing(&PACKAGES)
+}
+
+/// Installs those packages whose program is missing.
+pub(crate) fn install_missing(packages: &[(&str, &'static str)]) -> Result<(), XtaskError> {
     let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
+        packages.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
     install(&missing)
 }
 

@@ -1,10 +1,11 @@
-//! The tests: format, lints, the BPF object's freshness, documentation, unit and namespace tests.
+//! The tests: format, lints, the BPF object's freshness, documentation, unit and namespace tests, other kernels.
 
 use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
 use crate::error::XtaskError;
+use crate::vm::{self, Extent, VmArguments};
 use crate::{ebpf, provision, shell};
 
 /// What to test.
@@ -13,6 +14,8 @@ pub(crate) struct TestArguments {
     /// Only one tier.
     #[arg(long, value_enum)]
     tier: Option<Tier>,
+    #[command(flatten)]
+    vm: VmArguments,
 }
 
 /// Tiers, from cheap to dear.
@@ -24,6 +27,8 @@ enum Tier {
     Ebpf,
     /// Unit and namespace tests.
     Run,
+    /// Other kernels, in virtual machines. Alone: all of them; in a whole run: one.
+    Vm,
 }
 
 /// Runs the tiers in order; stops at the first failure.
@@ -41,6 +46,9 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
     if is_wanted(Tier::Run) {
         shell::build_programs(false)?;
         shell::run("cargo", &["test", "--workspace"])?;
+    }
+    if is_wanted(Tier::Vm) {
+        vm::run(&arguments.vm, if arguments.tier.is_some() { Extent::All } else { Extent::One })?;
     }
     Ok(())
 }

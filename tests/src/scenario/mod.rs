@@ -3,4 +3,6 @@
 pub mod admin;
 pub mod cni;
 pub mod docker;
+pub mod firewalld;
 pub mod kube_proxy;
+pub mod podman;

@@ -3,9 +3,11 @@
 //! All structures are `repr(C)` without implicit padding and without `bool`; sizes are asserted at compile time. Numbers
 //! are in the machine's byte order. Bytes past a stated length are whatever the ring held before: never read them.
 
+mod notified;
 mod offsets;
 mod records;
 
+pub use notified::{BY_CHANCE, BY_KERNEL_THREAD, NOTIFIED_BYTES, Notified};
 pub use offsets::{ABSENT, Offsets};
 pub use records::{
     ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header,
@@ -30,6 +32,8 @@ pub mod kind {
     pub const REQUEST_CLOSED: u16 = 5;
     /// [`TableReplaced`](super::TableReplaced).
     pub const TABLE_REPLACED: u16 = 6;
+    /// [`Notified`](super::Notified).
+    pub const NOTIFIED: u16 = 7;
 }
 
 /// Slots of the per-CPU counter map: slot `kind` counts records of that kind that were lost, the others count attempts.

@@ -83,4 +83,10 @@ offsets! {
     sock_protocol,
     /// `netlink_sock.portid`
     netlink_portid,
+    /// `task_struct.flags`
+    task_flags,
+    /// `sk_buff.data`
+    skb_data,
+    /// `sk_buff.len`
+    skb_len,
 }

@@ -227,6 +227,8 @@ macro_rules! assert_bytes {
     };
 }
 
+pub(super) use assert_bytes;
+
 assert_bytes!(Header, 2 * 2 + 4 + 4 * 8 + 6 * 4 + COMM_BYTES);
 assert_bytes!(Ancestor, 8 + 2 * 4 + COMM_BYTES);
 assert_bytes!(Ancestry, 2 * 4 + ANCESTORS * 32);

@@ -3,11 +3,12 @@
 //! Two sources, never mixed up: [`OwnerRules`] classify the lineage of a process that was seen acting; [`infer`] says
 //! what names, comments and numbers tell of a thing that nobody was seen making. Both are ordered, labelled tables, and
 //! what no row fits stays unknown: there is no fallback owner. [`requests`] joins a notification with the request that
-//! caused it, [`verdict`] makes an attribution of both.
+//! caused it, [`notifications`] with the task it was sent in, [`verdict`] makes an attribution of both.
 
 mod classify;
 mod default_rules;
 pub mod names;
+pub mod notifications;
 mod pattern;
 pub mod requests;
 mod rules;

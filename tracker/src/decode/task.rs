@@ -3,13 +3,14 @@
 //! Total: any bytes give an observation or an error that says what is wrong. Counts and lengths a record states are
 //! never trusted beyond the bytes that are there.
 
+mod notified;
 mod reader;
 
 use std::mem::{offset_of, size_of};
 
 use tracker_ebpf::abi::{
     ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, Exit, Fork, Header, LENGTH_IS_LOWER_BOUND,
-    REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced, UNSET_UID, kind, sockopt,
+    Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced, UNSET_UID, kind, sockopt,
 };
 
 use crate::decode::request;
@@ -76,6 +77,7 @@ pub fn decode(record: &[u8]) -> Result<Observation, DecodeError> {
         kind::REQUEST_OPENED => Ok(opened(Reader::new("request", record, size_of::<RequestOpened>())?)),
         kind::REQUEST_CLOSED => Ok(closed(Reader::new("request end", record, size_of::<RequestClosed>())?)),
         kind::TABLE_REPLACED => replaced(Reader::new("table", record, size_of::<TableReplaced>())?),
+        kind::NOTIFIED => Ok(notified::decode(Reader::new("notification", record, size_of::<Notified>())?)),
         found => Err(DecodeError::Kind { found }),
     }
 }

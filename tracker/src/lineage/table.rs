@@ -10,7 +10,7 @@ use super::placement::Placements;
 use super::pods::PodNames;
 use super::procfs::{ProcFs, ProcRecord};
 use crate::model::ids::{Tgid, Tid};
-use crate::model::observation::{Observation, TaskRef};
+use crate::model::observation::{NotifiedBy, Observation, TaskRef};
 use crate::model::process::{Actor, ExecId, Image, Placement, ProcessKey};
 use crate::model::time::BootTime;
 
@@ -124,6 +124,10 @@ impl ProcessTable {
             Observation::Exit { time, process } => self.exit(*time, *process),
             Observation::RequestOpened(request) => self.see(request.time, &request.task),
             Observation::TableReplaced { time, task, .. } => self.see(*time, task),
+            // a task of the kernel's, or one that is there by chance, teaches nothing about who acted
+            Observation::Notified(notified) if notified.by == NotifiedBy::Task => {
+                self.see(notified.time, &notified.task);
+            }
             _ => {}
         }
     }

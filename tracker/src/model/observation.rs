@@ -136,6 +136,36 @@ pub enum Observation {
         /// How many, where known.
         lost: Option<u64>,
     },
+    /// The kernel is about to send an rtnetlink notification.
+    Notified(Notified),
+}
+
+/// An rtnetlink notification on its way, and whose doing it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notified {
+    /// When.
+    pub time: BootTime,
+    /// In which task.
+    pub task: TaskRef,
+    /// What that says.
+    pub by: NotifiedBy,
+    /// Network namespace whose listeners get it.
+    pub netns: NetnsId,
+    /// Length of the datagram, bytes.
+    pub length: u32,
+    /// Its first bytes, as listeners get them.
+    pub head: Vec<u8>,
+}
+
+/// Whose doing a notification is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotifiedBy {
+    /// The task's.
+    Task,
+    /// The kernel's own: a thread of its sends it.
+    Kernel,
+    /// Perhaps somebody else's: it may be sent in an interrupt.
+    Unsure,
 }
 
 /// A directory or file event.

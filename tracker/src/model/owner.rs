@@ -214,6 +214,11 @@ pub enum Evidence {
     MovedAway,
     /// Records of requests were lost about then.
     RequestLost,
+    /// The kernel sent the notification in this thread.
+    Notifier {
+        /// The thread.
+        tid: u32,
+    },
     /// An undo put it back as it was; the evidence before this is of whom it was first made by.
     Restored {
         /// The undo.
@@ -243,6 +248,7 @@ impl fmt::Display for Evidence {
             Self::Ambiguous { candidates } => write!(f, "{candidates} processes fit equally well"),
             Self::NoRequest => f.write_str("nobody was seen asking for it"),
             Self::MovedAway => f.write_str("was moved out of the watched directories"),
+            Self::Notifier { tid } => write!(f, "the kernel sent the notification in thread {tid}"),
             Self::RequestLost => f.write_str("records of requests were lost about then"),
             Self::Restored { operation } => write!(f, "put back by operation {operation}, first creator kept"),
             Self::NoOwnerRule { lineage } => write!(f, "no owner rule matches {lineage}"),

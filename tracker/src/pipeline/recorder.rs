@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::attribution::notifications::{NotificationTable, Notifier};
 use crate::attribution::requests::{Match, RequestTable, Window};
 use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
@@ -64,6 +65,9 @@ pub struct Recorder {
     journal: Box<dyn Journal>,
     lineage: ProcessTable,
     requests: RequestTable,
+    notifications: NotificationTable,
+    /// Who caused the rtnetlink datagram at hand, where the kernel let that be seen.
+    notifier: Option<Notifier>,
     judge: Judge,
     world: World,
     surroundings: Surroundings,
@@ -111,6 +115,8 @@ impl Recorder {
             journal,
             lineage,
             requests: RequestTable::default(),
+            notifications: NotificationTable::default(),
+            notifier: None,
             judge,
             world: World::default(),
             surroundings,
@@ -157,6 +163,7 @@ impl Recorder {
         let Batch { records, window, commands } = batch;
         let is_idle = records.is_empty();
         self.requests.forget_before(window);
+        self.notifications.forget_before(window);
         for record in records {
             self.record(record, window);
         }
@@ -192,6 +199,7 @@ impl Recorder {
                 self.begin_datagram(&report);
             }
             Raw::Rtnetlink(datagram) => {
+                self.notifier = self.notifications.take(&datagram, self.surroundings.scope.netns, window);
                 if decode::rtnl::decode(&datagram, &mut observations) > 0 {
                     self.board.undecoded("rtnetlink message", "not understood");
                     self.lose(Source::Rtnetlink, GapReason::Undecoded { source: Source::Rtnetlink });
@@ -203,6 +211,7 @@ impl Recorder {
         for observation in observations {
             self.observe(observation, window);
         }
+        self.notifier = None;
     }
 
     fn observe(&mut self, observation: Observation, window: Window) {
@@ -217,6 +226,10 @@ impl Recorder {
                 }
             }
             Observation::RequestClosed { time, tid, portid, result: _ } => self.requests.close(tid, time, portid),
+            Observation::Notified(notified) => {
+                let task = notified.task.clone();
+                self.notifications.note(notified, || self.lineage.actor_of(&task));
+            }
             Observation::TableReplaced { task, netns, family, table, result, .. } => {
                 if netns == self.surroundings.scope.netns && result == 0 {
                     let actor = self.lineage.actor_of(&task);
@@ -233,6 +246,7 @@ impl Recorder {
                 self.board.lost(source, lost);
                 if source == Source::Requests {
                     self.requests.lost(window.before);
+                    self.notifications.lost(window.before);
                 }
                 self.lose(source, gap_reason(source, lost));
             }

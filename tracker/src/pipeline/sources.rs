@@ -20,9 +20,12 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
     }
     let options = BpfOptions { ring_bytes: config.ring_bytes, ..BpfOptions::default() };
     match bpf::load(&options) {
-        Ok((mut source, report)) => {
+        Ok((mut source, _)) => {
             let tests = bpf::self_test(&mut source);
-            say(board, &report, &tests);
+            if let Some(why) = tests.notifications_failure() {
+                source.distrust_notifications(why);
+            }
+            say(board, source.report(), &tests);
             Some(Box::new(source))
         }
         Err(error) => {
@@ -70,7 +73,11 @@ fn say(board: &Board, report: &BpfReport, tests: &SelfTest) {
         "requests",
         report.sees_requests(),
         tests.requests_passed(),
-        "BPF on netlink requests",
+        if report.sees_notifications() {
+            "BPF on netlink requests, and on notifications where they are caused"
+        } else {
+            "BPF on netlink requests; links are matched by what requests name"
+        },
         "BPF programs did not attach; links and routes have no actor",
     );
     tell(

@@ -4,7 +4,8 @@
 //! - `iptables`, `older`, `nft`: corpora of rules, put in by the tools and compared line by line;
 //! - `coverage`: every expression, match and target has to be in a corpus, or the kernel's own refusal beside it;
 //! - `ruleset`: whole rulesets with all that tables hold;
-//! - `random`: generated rules, thousands of them.
+//! - `random`: generated rules, thousands of them;
+//! - `real`: what Docker, firewalld and podman put in.
 
 mod coverage;
 mod harness;
@@ -12,4 +13,5 @@ mod iptables;
 mod nft;
 mod older;
 mod random;
+mod real;
 mod ruleset;

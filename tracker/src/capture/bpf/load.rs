@@ -82,6 +82,7 @@ pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError
         counters,
         losses: Losses::new(),
         returned: VecDeque::new(),
+        distrusts_notifications: false,
     };
     Ok((source, report))
 }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use aya::Btf;
 use aya::Ebpf;
-use aya::programs::{ProgramError, RawTracePoint, TracePoint};
+use aya::programs::{FEntry, ProgramError, RawTracePoint, TracePoint};
 use tracker_ebpf::abi::{ABSENT, Offsets};
 
 use super::environment;
@@ -18,6 +19,8 @@ enum Attach {
     Raw(&'static str),
     /// To an event of the `syscalls` category.
     Syscall(&'static str),
+    /// To the entry of a function of the kernel itself, not of a module.
+    Entry(&'static str),
 }
 
 /// One program of the object.
@@ -67,6 +70,12 @@ fn requests(offsets: &Offsets) -> bool {
     sockets(offsets) && present(&[offsets.sock_family, offsets.sock_protocol, offsets.netlink_portid])
 }
 
+fn notifications(offsets: &Offsets) -> bool {
+    let datagram = [offsets.skb_data, offsets.skb_len, offsets.task_flags];
+    let socket = [offsets.sock_protocol, offsets.sock_net, offsets.net_inum];
+    identity(offsets) && present(&datagram) && present(&socket)
+}
+
 fn present(offsets: &[u32]) -> bool {
     offsets.iter().all(|offset| *offset != ABSENT)
 }
@@ -95,9 +104,12 @@ macro_rules! raw {
     };
 }
 
+/// The program on notifications.
+pub(super) const NOTIFY: &str = "netdeed_notify";
+
 /// Every program, in the order of attaching: exits before forks (so that what is seen to begin is seen to end), the end
 /// of a call before its begin.
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 12] = [
     raw!("netdeed_exit", "sched_process_exit", exit),
     raw!("netdeed_exec", "sched_process_exec", exec),
     raw!("netdeed_fork", "sched_process_fork", fork),
@@ -109,6 +121,13 @@ const PROGRAMS: [Program; 11] = [
     syscall!("netdeed_sendmmsg", "sys_enter_sendmmsg", requests, Some("netdeed_sendmmsg_done")),
     syscall!("netdeed_setsockopt_done", "sys_exit_setsockopt", sockets, None),
     syscall!("netdeed_setsockopt", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt_done")),
+    Program {
+        name: NOTIFY,
+        hook: "fentry:nlmsg_notify",
+        attach: Attach::Entry("nlmsg_notify"),
+        needs: notifications,
+        after: None,
+    },
 ];
 
 /// Loads and attaches every program and says what became of each.
@@ -181,6 +200,12 @@ fn try_attach(ebpf: &mut Ebpf, program: &Program) -> Result<Option<u32>, Program
             point.attach("syscalls", event)?;
             Ok(point.info()?.verified_instruction_count())
         }
+        Attach::Entry(function) => {
+            let entry: &mut FEntry = loaded.try_into()?;
+            entry.load(function, &Btf::from_sys_fs()?)?;
+            entry.attach()?;
+            Ok(entry.info()?.verified_instruction_count())
+        }
     }
 }
 
@@ -197,7 +222,7 @@ mod tests {
             PROGRAMS.iter().filter(|program| (program.needs)(offsets)).map(|program| program.name).collect::<Vec<_>>()
         };
         let expected =
-            ["netdeed_exit", "netdeed_exec", "netdeed_fork", "netdeed_setsockopt_done", "netdeed_setsockopt"];
+            ["netdeed_exit", "netdeed_exec", "netdeed_fork", "netdeed_setsockopt_done", "netdeed_setsockopt", NOTIFY];
         assert_eq!(usable(&without_portid), expected);
         assert!(usable(&Offsets { task_start_boottime: ABSENT, ..every(1) }).is_empty());
         assert_eq!(usable(&Offsets { task_loginuid: ABSENT, ..every(1) }).len(), PROGRAMS.len());
@@ -244,6 +269,9 @@ mod tests {
             sock_net: offset,
             sock_protocol: offset,
             netlink_portid: offset,
+            task_flags: offset,
+            skb_data: offset,
+            skb_len: offset,
         }
     }
 }

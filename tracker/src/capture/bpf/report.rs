@@ -64,6 +64,11 @@ impl BpfReport {
         self.attached(&["netdeed_setsockopt_done", "netdeed_setsockopt"])
     }
 
+    /// Whether notifications are seen where they are caused.
+    pub fn sees_notifications(&self) -> bool {
+        self.attached(&[super::programs::NOTIFY])
+    }
+
     /// Programs that do not run.
     pub fn unavailable(&self) -> impl Iterator<Item = &ProgramReport> {
         self.programs.iter().filter(|program| !program.is_attached())

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use tracker_ebpf::abi::Header;
+use aya::programs::FEntry;
+use tracker_ebpf::abi::{Header, kind};
 
 use super::loss::Losses;
-use super::report::BpfReport;
+use super::programs::NOTIFY;
+use super::report::{BpfReport, ProgramState};
 use super::ring::Positions;
 use crate::capture::{CaptureError, Raw, RawSource};
 
@@ -27,6 +29,8 @@ pub struct BpfSource {
     pub(super) losses: Losses,
     /// Records taken from the ring that are still to be delivered, before all others.
     pub(super) returned: VecDeque<Raw>,
+    /// Whether records of notifications are dropped.
+    pub(super) distrusts_notifications: bool,
 }
 
 impl std::fmt::Debug for BpfSource {
@@ -46,6 +50,21 @@ impl BpfSource {
         &self.report
     }
 
+    /// Detaches the program on notifications, for the reason given, and drops what it has sent so far: its records must not
+    /// be believed.
+    pub fn distrust_notifications(&mut self, why: &str) {
+        if let Some(Ok(entry)) = self.programs.program_mut(NOTIFY).map(TryInto::<&mut FEntry>::try_into) {
+            // one that does not run is as good
+            let _ = entry.unload();
+        }
+        let is_one = |record: &Raw| matches!(record, Raw::Bpf(bytes) if is_notification(bytes));
+        self.returned.retain(|record| !is_one(record));
+        self.distrusts_notifications = true;
+        for program in self.report.programs.iter_mut().filter(|program| program.name == NOTIFY) {
+            program.state = ProgramState::Unavailable { reason: format!("the self-test failed: {why}"), remedy: None };
+        }
+    }
+
     /// Gives records back to be delivered before all others, in this order.
     pub(super) fn give_back(&mut self, records: Vec<Raw>) {
         for record in records.into_iter().rev() {
@@ -61,7 +80,9 @@ impl BpfSource {
         if let Some((source, lost)) = numbered(&record).and_then(|(kind, cpu, at)| self.losses.read(kind, cpu, at)) {
             out.push(Raw::Lost { source, lost: Some(lost) });
         }
-        out.push(Raw::Bpf(record));
+        if !(self.distrusts_notifications && is_notification(&record)) {
+            out.push(Raw::Bpf(record));
+        }
         true
     }
 
@@ -83,6 +104,10 @@ impl BpfSource {
         out.extend(losses.into_iter().map(|(source, lost)| Raw::Lost { source, lost: Some(lost) }));
         Ok(())
     }
+}
+
+fn is_notification(record: &[u8]) -> bool {
+    record.starts_with(&kind::NOTIFIED.to_ne_bytes())
 }
 
 /// Kind, CPU and number of a record, for the account of losses.

@@ -55,6 +55,9 @@ pub fn resolve(btf: &Btf) -> (Offsets, Vec<MissingOffset>) {
         sock_net: find("sock", "__sk_common.skc_net.net", 8),
         sock_protocol: find("sock", "sk_protocol", 2),
         netlink_portid: find("netlink_sock", "portid", 4),
+        task_flags: find("task_struct", "flags", 4),
+        skb_data: find("sk_buff", "data", 8),
+        skb_len: find("sk_buff", "len", 4),
     };
     (offsets, missing)
 }

@@ -67,6 +67,11 @@ pub(super) struct Malformed {
     found: usize,
 }
 
+/// How many events the bytes of a queue have; `None` where not all of them are understood.
+pub fn count_events(bytes: &[u8]) -> Option<usize> {
+    Events(bytes).try_fold(0, |count, event| event.ok().map(|_| count + 1))
+}
+
 /// Events of a buffer; ends after the first error.
 pub(super) struct Events<'a>(pub(super) &'a [u8]);
 

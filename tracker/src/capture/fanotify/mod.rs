@@ -26,6 +26,7 @@ use rustix::io::Errno;
 
 use crate::capture::CaptureError;
 
+pub use event::count_events;
 pub use marks::{RootReport, Watch};
 pub use source::FanotifySource;
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::attribution::notifications::Notifier;
 use crate::attribution::requests::{LinkAct, LinkNames, Match, Window};
 use crate::attribution::verdict::Judge;
 use crate::decode;
@@ -52,6 +53,13 @@ impl Recorder {
         ifname: Option<&str>,
         window: Window,
     ) -> Attribution {
+        match self.notifier.clone() {
+            Some(Notifier::Task(actor, tid)) => {
+                return self.judge_actor(&actor, true, Evidence::Notifier { tid: tid.0 });
+            }
+            Some(Notifier::Kernel) => return Judge::kernel_made("a thread of the kernel sent the notification"),
+            None => {}
+        }
         let old_name = self.world.ifname(ifindex).map(str::to_owned);
         let act = match (after, &old_name) {
             (None, _) => LinkAct::Disappeared,
@@ -80,6 +88,11 @@ impl Recorder {
         let found = self.requests.numbered(portid, seq, self.surroundings.scope.netns, window);
         match (found, kernel_sign(subject, portid, after)) {
             (Match::None | Match::Lost, Some(sign)) => Judge::kernel_made(sign),
+            (Match::None, None) => match self.notifier.clone() {
+                // asked for by ioctl; the kernel's own threads also finish what others asked for, so they prove nothing
+                Some(Notifier::Task(actor, tid)) => self.judge_actor(&actor, true, Evidence::Notifier { tid: tid.0 }),
+                Some(Notifier::Kernel) | None => Attribution::unknown(Evidence::NoRequest),
+            },
             (found, _) => self.judge_match(found, || Attribution::unknown(Evidence::NoRequest)),
         }
     }

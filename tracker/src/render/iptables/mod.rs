@@ -48,7 +48,8 @@ enum Target {
 /// `-A CHAIN ...` for a rule of an `ip` or `ip6` table, in the words of iptables-nft-save 1.8.9.
 pub fn iptables(family: Family, chain: &str, rule: &RuleSnapshot, surroundings: &dyn Surroundings) -> Rendered {
     let mut line = Line::new();
-    write!(line, "-A {chain}");
+    line.push("-A");
+    words::plain(&mut line, chain.as_bytes());
     let is_ipv6 = family == Family::Ip6;
     let mut native = Native::new(is_ipv6);
     let extensions = Extensions { is_ipv6, surroundings };

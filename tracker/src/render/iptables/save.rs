@@ -76,8 +76,9 @@ fn push_chain(listing: &mut Listing, chain: &Chain<'_>, is_usual: bool) {
         Some(BaseChain { policy: 0, .. }) => "DROP",
         Some(_) => "ACCEPT",
     };
-    let is_known = is_usual && base(chain).is_none_or(|base| base.policy < 2);
+    let name = escaped(chain.name.as_bytes());
+    let is_known = is_usual && name == chain.name && base(chain).is_none_or(|base| base.policy < 2);
     let mark = if is_known { "" } else { " [not a chain of iptables]" };
     listing.is_exact &= is_known;
-    listing.text.push_str(&format!(":{} {policy} [0:0]{mark}\n", escaped(chain.name.as_bytes())));
+    listing.text.push_str(&format!(":{name} {policy} [0:0]{mark}\n"));
 }

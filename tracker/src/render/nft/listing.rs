@@ -201,6 +201,11 @@ fn push_base(writer: &mut Writer, family: Family, base: &BaseChain) {
     }
     match device.as_deref() {
         None => {}
+        // names of links may have almost anything in them
+        Some(devices) if devices.contains(|character: char| character.is_control() || character == '"') => {
+            writer.push(" device ");
+            writer.mark(devices);
+        }
         Some(devices) if devices.contains(", ") => {
             writer.push(" devices = { ");
             writer.push(devices);

@@ -1,5 +1,7 @@
 //! The acts, and their truth as /proc and the sockets tell it.
 
+mod notify;
+
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
@@ -29,6 +31,8 @@ pub(super) struct Truth {
     pub(super) sendto: io::Result<Sent>,
     pub(super) sendmsg: io::Result<Sent>,
     pub(super) setsockopt: io::Result<i64>,
+    /// `None` when nothing would see it.
+    pub(super) raised: Option<io::Result<Raised>>,
 }
 
 /// Ourselves.
@@ -52,8 +56,14 @@ pub(super) struct Sent {
     pub(super) bytes: usize,
 }
 
-/// Does everything once.
-pub(super) fn perform() -> Truth {
+/// A thread that raised the loopback link of a network namespace of its own.
+pub(super) struct Raised {
+    pub(super) tid: Tid,
+    pub(super) netns: NetnsId,
+}
+
+/// Does everything once; what notifies somebody only where the notification would be seen.
+pub(super) fn perform(with_notification: bool) -> Truth {
     Truth {
         own: own(),
         child: run_child(),
@@ -65,6 +75,7 @@ pub(super) fn perform() -> Truth {
             Ok(sendmsg(fd, &fragments, &mut SendAncillaryBuffer::default(), SendFlags::empty())?)
         }),
         setsockopt: replace_nothing(),
+        raised: with_notification.then(notify::raise_loopback),
     }
 }
 
@@ -83,13 +94,17 @@ fn start_of(stat: &str) -> Option<BootTime> {
     Some(BootTime(ticks.checked_mul(10_000_000)?))
 }
 
+fn own_tid() -> Tid {
+    Tid(rustix::thread::gettid().as_raw_pid().unsigned_abs())
+}
+
+fn own_netns() -> io::Result<NetnsId> {
+    let inode = std::fs::metadata("/proc/thread-self/ns/net")?.ino();
+    Ok(NetnsId(u32::try_from(inode).map_err(io::Error::other)?))
+}
+
 fn own() -> io::Result<Own> {
-    let netns = std::fs::metadata("/proc/thread-self/ns/net")?.ino();
-    Ok(Own {
-        process: proc_process("/proc/self", std::process::id())?,
-        tid: Tid(rustix::thread::gettid().as_raw_pid().unsigned_abs()),
-        netns: NetnsId(u32::try_from(netns).map_err(io::Error::other)?),
-    })
+    Ok(Own { process: proc_process("/proc/self", std::process::id())?, tid: own_tid(), netns: own_netns()? })
 }
 
 fn run_child() -> io::Result<Child> {

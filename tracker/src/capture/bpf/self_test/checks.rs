@@ -1,10 +1,14 @@
 //! Records against the truth.
 
-use super::acts::{ARGUMENT, Child, Own, Sent, Truth, VARIABLE};
+use super::acts::{ARGUMENT, Child, Own, Raised, Sent, Truth, VARIABLE};
 use crate::capture::bpf::BpfReport;
+use crate::capture::bpf::programs::NOTIFY;
 use crate::model::ids::Tid;
-use crate::model::observation::{Observation, TaskRef};
+use crate::model::observation::{Notified, NotifiedBy, Observation, TaskRef};
 use crate::model::process::ProcessKey;
+
+/// The check of notifications; made where the kernel lets the program attach.
+pub(super) const NOTIFICATIONS: &str = "fentry:nlmsg_notify";
 
 /// One check, so far.
 pub(super) struct Check {
@@ -40,7 +44,7 @@ pub(super) fn all(truth: &Truth, seen: &[Observation], report: &BpfReport) -> Ve
             return vec![Check { name: "fork", result: Err(why), may_improve: false }];
         }
     };
-    vec![
+    let mut checks = vec![
         check("fork", &["netdeed_fork"], &|| with(&truth.child, |child| fork(own, child, seen))),
         check("exec", &["netdeed_exec"], &|| with(&truth.child, |child| exec(own, child, seen))),
         check("exit", &["netdeed_exit"], &|| with(&truth.child, |child| exit(child, seen))),
@@ -53,7 +57,12 @@ pub(super) fn all(truth: &Truth, seen: &[Observation], report: &BpfReport) -> Ve
         check("setsockopt", &["netdeed_setsockopt", "netdeed_setsockopt_done"], &|| {
             with(&truth.setsockopt, |result| replaced(own, *result, seen))
         }),
-    ]
+    ];
+    // where the kernel does not let it attach, nothing relies on it
+    if let Some(raised) = &truth.raised {
+        checks.push(check(NOTIFICATIONS, &[NOTIFY], &|| with(raised, |raised| notified(own, raised, seen))));
+    }
+    checks
 }
 
 fn with<T>(done: &std::io::Result<T>, check: impl Fn(&T) -> Outcome) -> Outcome {
@@ -178,5 +187,27 @@ fn replaced(own: &Own, result: i64, seen: &[Observation]) -> Outcome {
         .and_then(|()| equal("the socket's network namespace", netns, &own.netns))
         .and_then(|()| equal("the family", family, &"ip"))
         .and_then(|()| equal("the result", recorded, &result));
+    outcome(result)
+}
+
+/// `RTM_NEWLINK` of link 1, in the thread that raised it.
+fn notified(own: &Own, raised: &Raised, seen: &[Observation]) -> Outcome {
+    // the thread is also notified of what its network namespace starts with, while it still is in the old one
+    let is_up = |head: &[u8]| head.get(24).is_some_and(|flags| flags & 1 == 1);
+    let found = seen.iter().find_map(|observation| match observation {
+        Observation::Notified(notified) if notified.task.tid == raised.tid && is_up(&notified.head) => Some(notified),
+        _ => None,
+    });
+    let Some(Notified { time: _, task, by, netns, length, head }) = found else { return Outcome::NotSeen };
+    let result = same_process("the process", task.process, own.process)
+        .and_then(|()| equal("the task's network namespace", &task.netns, &raised.netns))
+        .and_then(|()| equal("the socket's network namespace", netns, &raised.netns))
+        .and_then(|()| equal("whose doing it is", by, &NotifiedBy::Task))
+        .and_then(|()| equal("the kind", &head.get(4..6), &Some(&16_u16.to_ne_bytes()[..])))
+        .and_then(|()| equal("the link", &head.get(20..24), &Some(&1_u32.to_ne_bytes()[..])))
+        .and_then(|()| match head.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes)) {
+            Some(stated) if stated == *length => Ok(()),
+            stated => Err(format!("the length recorded as {length}, is {stated:?}")),
+        });
     outcome(result)
 }

@@ -30,7 +30,7 @@ pub struct SelfTest {
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTestCheck {
-    /// What was checked: `fork`, `exec`, `exit`, `sendto`, `sendmsg` or `setsockopt`.
+    /// What was checked: `fork`, `exec`, `exit`, `sendto`, `sendmsg`, `setsockopt`, and where it runs `fentry:nlmsg_notify`.
     pub name: &'static str,
     /// Why it failed, or nothing.
     pub result: Result<(), String>,
@@ -57,6 +57,12 @@ impl SelfTest {
         self.all_passed(&["setsockopt"])
     }
 
+    /// Why notifications are not recorded truthfully; nothing when they are, or when the program on them does not run.
+    pub fn notifications_failure(&self) -> Option<&str> {
+        let check = self.checks.iter().find(|check| check.name == checks::NOTIFICATIONS)?;
+        check.result.as_ref().err().map(String::as_str)
+    }
+
     fn all_passed(&self, names: &[&str]) -> bool {
         names.iter().all(|name| self.checks.iter().any(|check| check.name == *name && check.result.is_ok()))
     }
@@ -69,7 +75,7 @@ impl SelfTest {
 /// waiting on its descriptor.
 pub fn self_test(source: &mut BpfSource) -> SelfTest {
     let report = source.report().clone();
-    let truth = acts::perform();
+    let truth = acts::perform(report.sees_notifications());
     let mut raw = Vec::new();
     let mut seen: Vec<Observation> = Vec::new();
     let mut decoded = 0;

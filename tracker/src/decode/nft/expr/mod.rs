@@ -143,12 +143,13 @@ kinds! {
     "xfrm" Xfrm(Xfrm),
 }
 
-/// The expressions of a list (`NFTA_RULE_EXPRESSIONS` payload). Bytes that are no list end it with one unknown
-/// expression without a name that has them all.
+/// The expressions of a list (`NFTA_RULE_EXPRESSIONS` payload). An element that is no expression is an unknown one
+/// without a name that has its bytes; bytes that are no list end it with one that has them all.
 pub fn decode(list: &[u8]) -> impl Iterator<Item = Expression<'_>> {
-    attributes(list).map(move |attribute| match attribute.and_then(one) {
-        Ok(expression) => expression,
-        Err(_) => Expression { name: b"", data: list, kind: Kind::Unknown, unknown: Unknown::default() },
+    let nameless = |data| Expression { name: b"", data, kind: Kind::Unknown, unknown: Unknown::default() };
+    attributes(list).map(move |attribute| match attribute {
+        Ok(element) => one(element).unwrap_or_else(|_| nameless(element.value)),
+        Err(_) => nameless(list),
     })
 }
 

@@ -1,0 +1,216 @@
+//! What is done with any bytes, by target. Panics where something does not hold: nothing panics by itself, nothing is
+//! lost, what is rendered is marked where it is not all, and has nothing in it that upsets a terminal.
+//!
+//! Used by libFuzzer and, with the corpus and random mutations of it, by the tracker's tests.
+
+use netdeed_tracker::capture::fanotify;
+use netdeed_tracker::decode::{nft, request, rtnl, task};
+use netdeed_tracker::model::digest::DigestBuilder;
+use netdeed_tracker::model::ids::Handle;
+use netdeed_tracker::model::nft::{ElementSnapshot, Family, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot};
+use netdeed_tracker::model::observation::Observation;
+use netdeed_tracker::model::subject::{Snapshot, Subject};
+use netdeed_tracker::render::{self, Handles, Listing, Rendered, Ruleset, SetContent, Surroundings};
+
+/// Name and what is done.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub(crate) const TARGETS: &[Target] = &[
+    ("nft", nft_messages),
+    ("expressions", expressions),
+    ("xt", xt),
+    ("rtnl", rtnl_messages),
+    ("request", requests),
+    ("task", records),
+    ("fanotify", fanotify_events),
+];
+
+/// A datagram of nf_tables messages, and everything in it as text.
+fn nft_messages(data: &[u8]) {
+    let mut out = Vec::new();
+    let report = nft::decode(data, &mut out);
+    assert!(data.is_empty() || report.decoded + report.undecoded.len() > 0, "bytes without any trace");
+    for undecoded in &report.undecoded {
+        let found = data.windows(undecoded.bytes.len().max(1)).any(|window| window == undecoded.bytes);
+        assert!(found, "what is not understood is kept as it was");
+    }
+    let objects: Vec<(&NftSubject, &NftSnapshot)> = out
+        .iter()
+        .filter_map(|observation| match observation {
+            Observation::Nft { subject: Subject::Nft(subject), after: Some(Snapshot::Nft(snapshot)) } => {
+                let _ = (subject.to_string(), snapshot.digest(), snapshot.handle());
+                Some((subject, snapshot))
+            }
+            _ => None,
+        })
+        .collect();
+    let ruleset = Ruleset::new(objects.iter().copied());
+    sound_listing(&render::nft_ruleset(&ruleset, Handles::Shown, &()));
+    for family in [Family::Ip, Family::Ip6] {
+        sound_listing(&render::iptables_save(&ruleset, family, &()));
+    }
+    for (subject, snapshot) in objects {
+        if let (NftSnapshot::Rule(rule), Some(table)) = (snapshot, ruleset.table(&subject.table)) {
+            sound(&render::nft(subject.table.family, rule, &table.surroundings(&())));
+            sound(&render::iptables(subject.table.family, "C", rule, &()));
+        }
+    }
+}
+
+/// First byte: the family; the rest is the list of expressions of a rule.
+fn expressions(data: &[u8]) {
+    let Some((first, list)) = data.split_first() else { return };
+    let mut length = 0;
+    for expression in nft::expr::decode(list) {
+        length += expression.data.len();
+        let kept: usize = expression.unknown.iter().map(|(_, value)| value.len()).sum();
+        assert!(kept <= expression.data.len());
+    }
+    assert!(length <= list.len().saturating_mul(2));
+    let rule = rule(list);
+    let family = Family::ALL[usize::from(*first) % Family::ALL.len()];
+    let known = OneSet::new(*first);
+    for surroundings in [&() as &dyn Surroundings, &known] {
+        sound(&render::nft(family, &rule, surroundings));
+        sound(&render::iptables(family, "C", &rule, surroundings));
+    }
+}
+
+/// First byte: 1 IPv6, 2 target; second: revision; third: length of the name; then name and structure.
+fn xt(data: &[u8]) {
+    let [flags, revision, length, rest @ ..] = data else { return };
+    let Some((name, info)) = rest.split_at_checked(usize::from(*length)) else { return };
+    let mut name = name.to_vec();
+    name.push(0);
+    let attributes =
+        [attribute(1, &name), attribute(2, &u32::from(*revision).to_be_bytes()), attribute(3, info)].concat();
+    let class: &[u8] = if flags & 2 != 0 { b"target\0" } else { b"match\0" };
+    let list = attribute(1, &[attribute(1, class), attribute(2, &attributes)].concat());
+    let family = if flags & 1 != 0 { Family::Ip6 } else { Family::Ip };
+    let rendered = render::iptables(family, "C", &rule(&list), &OneSet::new(0));
+    sound(&rendered);
+    let printable: String = String::from_utf8_lossy(&name[..name.len() - 1]).into_owned();
+    let is_shown = printable.is_empty() || printable.contains(|c: char| !c.is_ascii_alphanumeric());
+    assert!(is_shown || rendered.text.len() > "-A C".len(), "an extension leaves a trace: {rendered:?}");
+    sound(&render::nft(family, &rule(&list), &()));
+}
+
+/// A datagram of rtnetlink notifications.
+fn rtnl_messages(data: &[u8]) {
+    let mut out = Vec::new();
+    let _ = rtnl::decode(data, &mut out);
+    for observation in &mut out {
+        let _ = rtnl::may_drop_routes(observation);
+        if let Observation::Rtnetlink { subject, after, .. } = observation {
+            let _ = format!("{subject:?}");
+            if let Some(snapshot) = after {
+                rtnl::fill_names(snapshot, |_| None);
+                let _ = format!("{snapshot:?}");
+            }
+        }
+    }
+}
+
+/// First byte: the netlink protocol; second: by how much the request was longer; then its bytes.
+fn requests(data: &[u8]) {
+    let [protocol, longer, bytes @ ..] = data else { return };
+    let total = bytes.len() as u64 + u64::from(*longer);
+    let (messages, is_cut) = request::messages(u32::from(*protocol), bytes, total);
+    assert!(is_cut || *longer == 0, "a request that is longer than its bytes is cut");
+    assert!(messages.len() <= bytes.len() / 16, "a message has a header");
+}
+
+/// A record of the BPF programs.
+fn records(data: &[u8]) {
+    match task::decode(data) {
+        Ok(observation) => drop(format!("{observation:?}")),
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// What a fanotify queue gives.
+fn fanotify_events(data: &[u8]) {
+    if let Some(count) = fanotify::count_events(data) {
+        assert!(count <= data.len() / 24, "an event has a header");
+    }
+}
+
+fn sound(Rendered { text, is_exact }: &Rendered) {
+    assert!(*is_exact || text.contains('['), "inexact without brackets: {text}");
+    assert!(!text.chars().any(char::is_control), "a control character: {text:?}");
+}
+
+fn sound_listing(Listing { text, is_exact }: &Listing) {
+    assert!(*is_exact || text.contains('['), "inexact without brackets: {text}");
+    let is_layout = |c: char| c == '\n' || c == '\t';
+    assert!(!text.chars().any(|c| c.is_control() && !is_layout(c)), "a control character: {text:?}");
+}
+
+fn rule(list: &[u8]) -> RuleSnapshot {
+    RuleSnapshot {
+        expressions: list.to_vec(),
+        compat: Vec::new(),
+        userdata: Vec::new(),
+        content: DigestBuilder::new("fuzz").finish(),
+        chains: Vec::new(),
+        sets: Vec::new(),
+        objects: Vec::new(),
+        comment: None,
+        text: String::new(),
+    }
+}
+
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend_from_slice(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+/// One set under every name.
+#[derive(Debug)]
+struct OneSet(SetSnapshot, Vec<ElementSnapshot>);
+
+impl OneSet {
+    /// Flags, type and key length vary with the byte.
+    fn new(byte: u8) -> Self {
+        let number = |number: u32| number.to_be_bytes();
+        let kind = [7, 8, 12, 13, 19, 41, 7 << 6 | 13, 15][usize::from(byte >> 5)];
+        let length = [4, 16, 1, 2, 4, 16, 8, 1][usize::from(byte >> 5)];
+        let flags = u32::from(byte) & (1 | 4 | 8 | 64);
+        let set = [
+            attribute(4, &number(kind)),
+            attribute(5, &number(length)),
+            attribute(6, &number(7)),
+            attribute(7, &number(4)),
+        ];
+        let element = |from: u8, flags: u32| {
+            let key = attribute(1, &attribute(1, &vec![from; usize::try_from(length).unwrap_or(1)]));
+            let data = attribute(2, &attribute(1, &[from; 4]));
+            ElementSnapshot {
+                attributes: [key, data, attribute(3, &number(flags))].concat(),
+                chains: Vec::new(),
+                content: DigestBuilder::new("fuzz").finish(),
+                has_timeout: false,
+            }
+        };
+        let elements = vec![element(1, 0), element(9, 1), element(200, 0)];
+        Self(SetSnapshot { handle: Handle(1), flags, attributes: set.concat() }, elements)
+    }
+}
+
+impl Surroundings for OneSet {
+    fn set(&self, _name: &str) -> Option<SetContent<'_>> {
+        Some(SetContent { set: &self.0, elements: self.1.iter().collect() })
+    }
+
+    fn link(&self, ifindex: u32) -> Option<String> {
+        Some(format!("link{ifindex}"))
+    }
+
+    fn ip_set(&self, _index: u16) -> Option<String> {
+        Some("set".to_owned())
+    }
+}

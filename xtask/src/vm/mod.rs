@@ -1,0 +1,95 @@
+//! Other kernels: stock kernels of Debian, booted under QEMU's software emulation, with the host's root as theirs.
+//!
+//! A kernel is fetched as a package, unpacked below `target/vm` and never installed. Its machine sees this machine's root
+//! read-only by 9p, so the test programs that were built here run there as they are, with this machine's tools. What they
+//! write goes into memory; the results come back by a directory of their own. Nothing of it needs KVM.
+//!
+//! Every wait has a deadline: the machine as a whole here ([`machine`]), each of its steps inside ([`guest`]).
+
+mod guest;
+mod initramfs;
+mod kernel;
+mod machine;
+mod outcome;
+mod package;
+mod report;
+mod suite;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::error::XtaskError;
+use crate::{provision, shell};
+
+use kernel::Kernel;
+use report::Report;
+
+pub(crate) use guest::{GuestArguments, run as run_guest};
+
+/// Which kernels to test.
+#[derive(Debug, Args)]
+pub(crate) struct VmArguments {
+    /// With `--tier vm`: only the kernel of this Debian suite.
+    #[arg(long, value_name = "SUITE")]
+    kernel: Option<String>,
+    /// With `--tier vm`: only this step of the tests.
+    #[arg(long, value_name = "NAME")]
+    step: Option<String>,
+    /// With `--tier vm`: writes what works on which kernel into docs/kernels.md.
+    #[arg(long)]
+    write: bool,
+}
+
+/// How much to test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// One kernel, and the steps that say whether the programs load there and record truthfully.
+    One,
+    /// All kernels, all steps.
+    All,
+}
+
+/// Programs the virtual machines need, beside those of [`provision`].
+const PACKAGES: [(&str, &str); 4] = [
+    ("/usr/bin/qemu-system-x86_64", "qemu-system-x86"),
+    ("/bin/busybox", "busybox-static"),
+    ("/sbin/modprobe", "kmod"),
+    ("/usr/bin/setpriv", "util-linux"),
+];
+
+/// Boots kernels and runs the tests in them.
+pub(crate) fn run(arguments: &VmArguments, extent: Extent) -> Result<(), XtaskError> {
+    provision::run()?;
+    provision::install_missing(&PACKAGES)?;
+    shell::build_programs(false)?;
+    let mut steps = suite::steps(extent)?;
+    if let Some(wanted) = &arguments.step {
+        steps.retain(|step| step.name.contains(wanted.as_str()));
+    }
+    let wanted = |kernel: &&Kernel| match (&arguments.kernel, extent) {
+        (Some(suite), _) => kernel.suite == suite,
+        (None, Extent::One) => kernel.suite == kernel::USUAL,
+        (None, Extent::All) => true,
+    };
+    let mut outcomes = Vec::new();
+    for kernel in kernel::KERNELS.iter().filter(wanted) {
+        let unpacked = kernel.provide()?;
+        outcomes.push((kernel, machine::run(&unpacked, &steps)?));
+    }
+    if outcomes.is_empty() {
+        let suites: Vec<&str> = kernel::KERNELS.iter().map(|kernel| kernel.suite).collect();
+        return Err(XtaskError::Wrong(format!("no such kernel: expected one of {}", suites.join(", "))));
+    }
+    let report = Report::new(outcomes);
+    println!("{report}");
+    if arguments.write {
+        report.write(&shell::workspace().join("docs/kernels.md"))?;
+    }
+    report.verdict()
+}
+
+/// Where kernels, machines and their results are kept.
+fn cache() -> PathBuf {
+    shell::target().join("vm")
+}
