@@ -7,6 +7,7 @@
 
 mod classify;
 mod default_rules;
+pub mod ipsets;
 pub mod names;
 pub mod notifications;
 mod pattern;

@@ -120,7 +120,7 @@ impl RequestTable {
 
     /// Notes a request under way.
     pub fn open(&mut self, request: Request, actor: Arc<Actor>) {
-        let Request { time, task, protocol, netns, portid, length: _, messages, is_truncated } = request;
+        let Request { time, task, protocol, netns, portid, length: _, messages, is_truncated, ip_sets: _ } = request;
         let known = Known {
             opened: time,
             closed: None,

@@ -7,6 +7,7 @@ pub mod btf;
 pub(crate) mod entry;
 pub mod error;
 pub mod fanotify;
+pub mod ipset;
 pub mod mounts;
 pub mod nfnetlink;
 pub mod roots;
@@ -32,6 +33,8 @@ pub enum Raw {
     Rtnetlink(Vec<u8>),
     /// One directory or file event; resolving it needs the live filesystem, so it arrives decoded.
     Path(PathObservation),
+    /// IP sets as they were when somebody asked for them.
+    IpSets(ipset::IpSetLook),
     /// Records of this stream are missing from here on.
     Lost {
         /// Which stream.

@@ -121,26 +121,26 @@ fn peer(bytes: &[u8], link: &mut LinkMention) -> bool {
 }
 
 /// One attribute, perhaps cut.
-struct Cut<'a> {
-    kind: u16,
-    value: &'a [u8],
+pub(super) struct Cut<'a> {
+    pub(super) kind: u16,
+    pub(super) value: &'a [u8],
     is_whole: bool,
 }
 
 impl<'a> Cut<'a> {
-    fn whole(&self) -> Option<&'a [u8]> {
+    pub(super) fn whole(&self) -> Option<&'a [u8]> {
         self.is_whole.then_some(self.value)
     }
 }
 
 /// Walks attributes up to where they are cut; the last one is handed out as far as it is there.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     rest: &'a [u8],
-    is_cut: bool,
+    pub(super) is_cut: bool,
 }
 
 impl<'a> Walk<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, is_cut: false }
     }
 }

@@ -13,13 +13,16 @@ use tracker_ebpf::abi::{
     Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced, UNSET_UID, kind, sockopt,
 };
 
-use crate::decode::request;
+use crate::decode::{ipset, request};
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
 use crate::model::observation::{AncestorRef, Observation, Request, TaskRef};
 use crate::model::process::ProcessKey;
 use crate::model::time::BootTime;
 
 use reader::Reader;
+
+/// `NETLINK_NETFILTER`.
+const NETLINK_NETFILTER: u32 = 12;
 
 /// Why a record has no observation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -196,6 +199,11 @@ fn opened(record: Reader<'_>) -> Observation {
         length,
         messages,
         is_truncated: is_cut || is_longer,
+        ip_sets: if protocol == NETLINK_NETFILTER {
+            ipset::orders(data, if is_longer { u64::MAX } else { length })
+        } else {
+            Vec::new()
+        },
     })
 }
 

@@ -7,6 +7,7 @@ pub mod archive;
 pub mod error;
 pub mod fake;
 pub mod files;
+pub mod ipset;
 pub mod nft;
 pub mod real;
 pub mod restore;
@@ -15,6 +16,7 @@ pub mod rtnetlink;
 use std::collections::BTreeMap;
 
 use crate::model::ids::Ifindex;
+use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathSnapshot};
@@ -76,6 +78,12 @@ pub trait Host {
     /// # Errors
     /// [`HostError`] when it is another one now, or the kernel refuses.
     fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError>;
+
+    /// Destroys an IP set with its members, or deletes one member.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses, as it does while rules use a set.
+    fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError>;
 
     /// Removes a file, or a directory that is empty.
     ///

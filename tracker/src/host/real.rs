@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::{ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal, files, nft, restore, rtnetlink};
+use super::{ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal, files, ipset, nft, restore, rtnetlink};
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
 use crate::model::ids::Ifindex;
+use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
@@ -30,7 +31,9 @@ impl Host for RealHost {
             return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
         }
         let rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
-        let mut live = LiveState { generation: dump.generation, nft: dump.objects, rt, ..LiveState::default() };
+        let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
+        let mut live =
+            LiveState { generation: dump.generation, nft: dump.objects, rt, ip_sets, ..LiveState::default() };
         if !paths.is_empty() {
             let mounts = capture::mounts::mounts().map_err(unread("the mount table"))?;
             live.mounts = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
@@ -57,6 +60,10 @@ impl Host for RealHost {
 
     fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError> {
         rtnetlink::delete_ip_rule(rule, expected)
+    }
+
+    fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
+        ipset::delete(subject, expected)
     }
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -62,6 +62,7 @@ fn request(time_ms: u64, task: &TaskRef) -> Observation {
         length: 0,
         messages: Vec::new(),
         is_truncated: false,
+        ip_sets: Vec::new(),
     })
 }
 

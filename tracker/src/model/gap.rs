@@ -20,11 +20,14 @@ pub enum Source {
     Rtnetlink,
     /// Directory and file events.
     Fanotify,
+    /// IP sets, which are looked at after each request that may have changed one.
+    IpSets,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 5] = [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify];
+    pub const ALL: [Self; 6] =
+        [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify, Self::IpSets];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Source {
             Self::Nftables => "nftables",
             Self::Rtnetlink => "rtnetlink",
             Self::Fanotify => "fanotify",
+            Self::IpSets => "ip-sets",
         }
     }
 }

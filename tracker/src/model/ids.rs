@@ -131,6 +131,10 @@ name_id!(
     /// Name of a link, at most 15 bytes.
     Ifname
 );
+name_id!(
+    /// Name of an IP set, at most 31 bytes.
+    IpSetName
+);
 
 /// One boot of the kernel, from `/proc/sys/kernel/random/boot_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

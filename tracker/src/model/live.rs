@@ -15,6 +15,8 @@ pub struct LiveState {
     pub nft: Vec<(Subject, Snapshot)>,
     /// All links, addresses, routes and ip rules of the network namespace.
     pub rt: Vec<(Subject, Snapshot)>,
+    /// All IP sets of the network namespace with their members.
+    pub ip_sets: Vec<(Subject, Snapshot)>,
     /// The paths that were asked for; `None` for one that is gone.
     pub paths: BTreeMap<AbsPath, Option<PathSnapshot>>,
     /// The paths of what is in each directory of `paths`.

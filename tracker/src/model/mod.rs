@@ -8,6 +8,7 @@ pub mod change;
 pub mod digest;
 pub mod gap;
 pub mod ids;
+pub mod ipset;
 pub mod link;
 pub mod live;
 pub mod nft;

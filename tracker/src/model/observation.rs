@@ -2,6 +2,7 @@
 
 use super::gap::Source;
 use super::ids::{Generation, Ifindex, NetlinkSeq, NetnsId, Portid, Tgid, Tid};
+use super::ipset::IpSetOrder;
 use super::process::ProcessKey;
 use super::subject::{Snapshot, Subject};
 use super::time::BootTime;
@@ -219,6 +220,8 @@ pub struct Request {
     pub messages: Vec<RequestMessage>,
     /// Whether messages or attributes were cut.
     pub is_truncated: bool,
+    /// What it asks of the ip_set subsystem.
+    pub ip_sets: Vec<IpSetOrder>,
 }
 
 /// One netlink message of a request, as far as attribution needs it.

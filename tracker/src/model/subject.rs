@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, DigestBuilder};
 use super::ids::Ifindex;
+use super::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
 use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use super::nft::{NftItem, NftSnapshot, NftSubject};
 use super::path::{AbsPath, PathKind, PathSnapshot};
@@ -34,6 +35,8 @@ pub enum Subject {
     IpRule(IpRuleSubject),
     /// A directory or file.
     Path(AbsPath),
+    /// An IP set or a member of one.
+    IpSet(IpSetSubject),
 }
 
 /// An object's content at one moment.
@@ -53,6 +56,8 @@ pub enum Snapshot {
     IpRule(IpRuleSnapshot),
     /// Of a directory or file.
     Path(PathSnapshot),
+    /// Of an IP set or a member.
+    IpSet(IpSetSnapshot),
 }
 
 impl Snapshot {
@@ -66,6 +71,7 @@ impl Snapshot {
             Self::Route(route) => route.content,
             Self::IpRule(rule) => DigestBuilder::new("ip-rule").field(rule.text.as_bytes()).finish(),
             Self::Path(path) => path.digest(),
+            Self::IpSet(set) => set.digest(),
         }
     }
 }
@@ -89,11 +95,13 @@ pub enum Class {
     IpRule,
     Dir,
     File,
+    IpSet,
+    Member,
 }
 
 impl Class {
     /// Every class, in the order lists show them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Table,
         Self::Chain,
         Self::Rule,
@@ -108,6 +116,8 @@ impl Class {
         Self::IpRule,
         Self::Dir,
         Self::File,
+        Self::IpSet,
+        Self::Member,
     ];
 
     /// Class of an object.
@@ -127,6 +137,8 @@ impl Class {
             Subject::Address(_) => Self::Address,
             Subject::Route(_) => Self::Route,
             Subject::IpRule(_) => Self::IpRule,
+            Subject::IpSet(IpSetSubject { item: IpSetItem::Set, .. }) => Self::IpSet,
+            Subject::IpSet(IpSetSubject { item: IpSetItem::Member { .. }, .. }) => Self::Member,
             Subject::Path(_) => match snapshot {
                 Snapshot::Path(PathSnapshot { kind: PathKind::Dir, .. }) => Self::Dir,
                 _ => Self::File,
@@ -151,6 +163,8 @@ impl Class {
             Self::IpRule => "iprule",
             Self::Dir => "dir",
             Self::File => "file",
+            Self::IpSet => "ipset",
+            Self::Member => "member",
         }
     }
 }
@@ -193,6 +207,7 @@ pub fn describe(subject: &Subject, snapshot: &Snapshot) -> String {
         (Subject::Route(route), _) => format!("route {route}"),
         (Subject::IpRule(rule), Snapshot::IpRule(snapshot)) => format!("iprule {}: {}", rule.priority, snapshot.text),
         (Subject::IpRule(rule), _) => format!("iprule {}", rule.priority),
+        (Subject::IpSet(set), _) => set.to_string(),
         (Subject::Path(path), snapshot) => format!("{} {path}", Class::of(subject, snapshot)),
     }
 }

@@ -15,6 +15,8 @@ pub enum Command {
     Barrier {
         /// Answered when it is so.
         done: SyncSender<Result<(), JournalError>>,
+        /// How often it went round again because something had to be looked at first.
+        turns: u32,
     },
     /// Records that an operation of ours begins; changes by the tracker itself belong to it from now on.
     BeginOperation {

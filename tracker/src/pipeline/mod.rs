@@ -6,6 +6,7 @@
 pub mod capture_loop;
 pub mod command;
 pub mod effects;
+pub mod ip_sets;
 mod ledger;
 pub mod node;
 pub mod recorder;

@@ -98,7 +98,7 @@ impl TrackerNode {
 
     /// Waits until everything the kernel has queued so far is in the journal.
     pub(super) fn catch_up(&self) -> Result<(), NodeError> {
-        self.order("catch up with the kernel", |done| Command::Barrier { done })?.map_err(NodeError::Journal)
+        self.order("catch up with the kernel", |done| Command::Barrier { done, turns: 0 })?.map_err(NodeError::Journal)
     }
 
     pub(super) fn live_objects(&self) -> Result<Vec<Object>, JournalError> {

@@ -1,5 +1,6 @@
 //! The recorder: the one writer. Takes batches of records and turns them into journal entries.
 
+mod ip_sets;
 mod keep;
 mod nft;
 mod operations;
@@ -13,10 +14,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::attribution::ipsets::IpSetRequests;
 use crate::attribution::notifications::{NotificationTable, Notifier};
 use crate::attribution::requests::{Match, RequestTable, Window};
 use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
+use crate::capture::ipset::IpSetLooks;
 use crate::capture::roots::Root;
 use crate::decode;
 use crate::journal::Journal;
@@ -35,11 +38,12 @@ use crate::model::time::{BootTime, WallTime};
 
 pub use resync::BaselineError;
 
-use super::capture_loop::Batch;
+use super::capture_loop::{Batch, CommandQueue};
 use super::effects::Effect;
 use super::restored::Restores;
 use super::status::Board;
 use super::world::{Tracked, World};
+use ip_sets::LookState;
 use nft::{HandleMarks, OpenCommit};
 use routes::RouteCauses;
 
@@ -58,6 +62,10 @@ pub struct Surroundings {
     pub scan_limit: usize,
     /// Our own process: its changes belong to the operation under way.
     pub own_tgid: Tgid,
+    /// Where looks at IP sets are ordered.
+    pub ip_set_looks: IpSetLooks,
+    /// By which an order comes back behind everything the kernel has queued by then.
+    pub commands: CommandQueue,
 }
 
 /// The one writer.
@@ -91,6 +99,9 @@ pub struct Recorder {
     lost: Vec<(Source, GapReason)>,
     /// What may have taken routes along without a notification.
     check_routes: RouteCauses,
+    /// Requests to the ip_set subsystem since it was looked at.
+    ip_set_requests: IpSetRequests,
+    looks: LookState,
     operation: Option<Operation>,
     /// What the operation under way puts back, with whose it is.
     restores: Restores,
@@ -115,6 +126,8 @@ impl Recorder {
             journal,
             lineage,
             requests: RequestTable::default(),
+            ip_set_requests: IpSetRequests::default(),
+            looks: LookState::new(surroundings.ip_set_looks.clone()),
             notifications: NotificationTable::default(),
             notifier: None,
             judge,
@@ -170,6 +183,7 @@ impl Recorder {
         self.end_moves();
         self.verify_routes();
         self.resync_lost();
+        self.look_again();
         self.commit();
         self.tick(is_idle);
         let mut is_stopped = false;
@@ -183,6 +197,7 @@ impl Recorder {
     fn idle(&mut self) {
         self.verify_routes();
         self.resync_lost();
+        self.look_again();
         self.commit();
         self.tick(true);
     }
@@ -206,6 +221,7 @@ impl Recorder {
                 }
             }
             Raw::Path(path) => observations.push(Observation::Path(path)),
+            Raw::IpSets(look) => self.ip_sets(look),
             Raw::Lost { source, lost } => observations.push(Observation::Loss { source, lost }),
         }
         for observation in observations {
@@ -218,14 +234,23 @@ impl Recorder {
         self.lineage.observe(&observation);
         match observation {
             Observation::Fork { .. } | Observation::Exec { .. } => {}
-            Observation::Exit { time, process } => self.requests.exited(process, time),
+            Observation::Exit { time, process } => {
+                self.requests.exited(process, time);
+                let touched = self.ip_set_requests.exited(process, time);
+                self.look_at(touched);
+            }
             Observation::RequestOpened(request) => {
                 if RequestTable::is_change(&request) {
                     let actor = Arc::new(self.lineage.actor_of(&request.task));
+                    self.ip_set_request(&request, &actor);
                     self.requests.open(request, actor);
                 }
             }
-            Observation::RequestClosed { time, tid, portid, result: _ } => self.requests.close(tid, time, portid),
+            Observation::RequestClosed { time, tid, portid, result: _ } => {
+                self.requests.close(tid, time, portid);
+                let touched = self.ip_set_requests.close(tid, time);
+                self.look_at(touched);
+            }
             Observation::Notified(notified) => {
                 let task = notified.task.clone();
                 self.notifications.note(notified, || self.lineage.actor_of(&task));
@@ -246,6 +271,8 @@ impl Recorder {
                 self.board.lost(source, lost);
                 if source == Source::Requests {
                     self.requests.lost(window.before);
+                    self.ip_set_requests.lost(window.before);
+                    self.look_at(Some(None));
                     self.notifications.lost(window.before);
                 }
                 self.lose(source, gap_reason(source, lost));
@@ -365,7 +392,7 @@ impl Recorder {
 /// Why a lost record makes a gap.
 fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
     match source {
-        Source::Nftables | Source::Rtnetlink | Source::Fanotify => GapReason::Overrun { source },
+        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets => GapReason::Overrun { source },
         Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },
     }
 }

@@ -4,7 +4,7 @@ use tracing::warn;
 
 use crate::capture::bpf::{self, BpfOptions, BpfReport, ProgramState, SelfTest};
 use crate::capture::fanotify::{Limits, RootReport, Watch};
-use crate::capture::{CaptureError, RawSource};
+use crate::capture::{self, CaptureError, RawSource};
 use crate::causes::causes;
 use crate::config::CaptureConfig;
 use crate::control::api::{BpfProgramView, SelfTestView, SourceState};
@@ -114,6 +114,16 @@ pub(super) fn buffer(board: &Board, name: &str, size: usize, wanted: usize) {
         let remedy = "give netdeedd CAP_NET_ADMIN, or raise net.core.rmem_max".to_owned();
         board.source(name, SourceState::Degraded, format!("{detail} of {} wanted", wanted / 1024), Some(remedy));
     }
+}
+
+/// Says whether IP sets can be looked at.
+pub(super) fn ip_sets(board: &Board) {
+    let detail = if capture::ipset::is_loaded() {
+        "looked at after each request to change them"
+    } else {
+        "the ip_set subsystem is not loaded; looked at once a request loads it"
+    };
+    board.source("ip sets", SourceState::Ok, detail.to_owned(), None);
 }
 
 /// Bounds of the watcher.

@@ -12,6 +12,7 @@ use crate::attribution::verdict::Judge;
 use crate::attribution::{OwnerRules, PasswdUsers, RulesError};
 use crate::capture::CaptureError;
 use crate::capture::fanotify::FanotifySource;
+use crate::capture::ipset::{IpSetLooks, IpSetSource};
 use crate::capture::nfnetlink::NftSource;
 use crate::capture::rtnetlink::RtSource;
 use crate::causes::causes;
@@ -117,7 +118,8 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
     let reader = journal.store.reader();
 
     let commands = CommandQueue::new().map_err(|source| StartError::Capture { what: "the control socket", source })?;
-    let sources = attach(config, &board)?;
+    let ip_set_looks = IpSetLooks::new().map_err(|source| StartError::Capture { what: "IP sets", source })?;
+    let sources = attach(config, &board, ip_set_looks.clone())?;
     let mut lineage = ProcessTable::new(ProcFs::host(), Limits::default());
     lineage.backfill(BootTime::now());
     let surroundings = Surroundings {
@@ -125,6 +127,8 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
         roots: config.root.clone(),
         scan_limit: config.max_paths,
         own_tgid: Tgid(std::process::id()),
+        ip_set_looks,
+        commands: commands.clone(),
     };
     // users made later, or kept by a directory service, go by their number
     let users = PasswdUsers::parse(&std::fs::read_to_string("/etc/passwd").unwrap_or_default());
@@ -201,7 +205,7 @@ fn open_journal(config: &Config, dir: &Path, board: &Board) -> Result<Opened, St
 }
 
 /// Attaches every source. nf_tables and rtnetlink must work; BPF and fanotify may not.
-fn attach(config: &Config, board: &Board) -> Result<Sources, StartError> {
+fn attach(config: &Config, board: &Board, ip_set_looks: IpSetLooks) -> Result<Sources, StartError> {
     let capture = &config.capture;
     let bpf = sources::bpf(capture, board);
     let nft = NftSource::open(capture.nftables_receive_buffer)
@@ -213,6 +217,8 @@ fn attach(config: &Config, board: &Board) -> Result<Sources, StartError> {
     sources::buffer(board, "rtnetlink", size, capture.rtnetlink_receive_buffer);
     let mut notifications: Vec<(Source, Box<dyn crate::capture::RawSource>)> =
         vec![(Source::Nftables, Box::new(nft)), (Source::Rtnetlink, Box::new(rt))];
+    notifications.push((Source::IpSets, Box::new(IpSetSource::new(ip_set_looks))));
+    sources::ip_sets(board);
     match FanotifySource::open(&config.root, sources::fanotify_limits(config.max_paths)) {
         Ok((source, reports)) => {
             sources::watched(board, &reports);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::model::digest::Digest;
-use crate::model::ids::{ChainName, Handle, Ifindex, ObjectId, SetName};
+use crate::model::ids::{ChainName, Handle, Ifindex, IpSetName, ObjectId, SetName};
+use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
 use crate::model::nft::{NftItem, NftSubject, TableRef};
 use crate::model::path::{AbsPath, Inode};
 use crate::model::route::RouteSubject;
@@ -17,7 +18,7 @@ pub struct Tracked {
     pub id: ObjectId,
     /// Digest of its content.
     pub digest: Digest,
-    /// Its handle, for what has one beside its subject: a re-created table has another.
+    /// Its handle, for what has one beside its subject: a re-created table has another. Of an IP set the seed.
     pub handle: Option<Handle>,
     /// Name, for links; the kernel's messages about other things give only the number.
     pub ifname: Option<String>,
@@ -33,6 +34,8 @@ impl Tracked {
             Snapshot::Nft(nft) => handle = nft.handle(),
             Snapshot::Link(link) => ifname = Some(link.name.as_str().to_owned()),
             Snapshot::Path(path) => inode = Some(path.inode),
+            Snapshot::IpSet(IpSetSnapshot::Set(set)) => handle = set.seed.map(|seed| Handle(seed.into())),
+            Snapshot::IpSet(IpSetSnapshot::Member(_)) => {}
             Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
         }
         Self { id, digest: snapshot.digest(), handle, ifname, inode }
@@ -122,6 +125,32 @@ impl World {
     pub fn in_set(&self, table: &TableRef, set: &SetName) -> Vec<Subject> {
         let from = NftItem::Element { set: set.clone(), key: Vec::new() };
         self.nft_from(table, from, |nft| matches!(&nft.item, NftItem::Element { set: its, .. } if its == set))
+    }
+
+    /// The IP sets.
+    pub fn ip_sets(&self) -> Vec<IpSetName> {
+        self.ip_sets_from(IpSetSubject::set("".into()))
+            .filter(|subject| subject.item == IpSetItem::Set)
+            .map(|subject| subject.set.clone())
+            .collect()
+    }
+
+    /// The members of an IP set.
+    pub fn members_of(&self, set: &IpSetName) -> Vec<Subject> {
+        self.ip_sets_from(IpSetSubject::member(set.clone(), String::new()))
+            .take_while(|subject| subject.set == *set)
+            .cloned()
+            .map(Subject::IpSet)
+            .collect()
+    }
+
+    fn ip_sets_from(&self, from: IpSetSubject) -> impl Iterator<Item = &IpSetSubject> {
+        self.objects.range((Bound::Included(Subject::IpSet(from)), Bound::Unbounded)).map_while(|(subject, _)| {
+            match subject {
+                Subject::IpSet(subject) => Some(subject),
+                _ => None,
+            }
+        })
     }
 
     /// Subjects of one table from `item` on, in order, while they are of that table and (after the first hit) accepted.

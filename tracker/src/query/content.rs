@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::control::api::{BaseChainView, ContentView};
 use crate::model::ids::Handle;
+use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
 use crate::model::link::LinkSnapshot;
 use crate::model::nft::{BaseChain, Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
@@ -59,6 +60,25 @@ pub(super) fn content_view(subject: &Subject, snapshot: &Snapshot) -> ContentVie
             ContentView::IpRule { priority: subject.priority, text: snapshot.text.clone() }
         }
         (Subject::Path(path), Snapshot::Path(snapshot)) => path_view(path, snapshot),
+        (Subject::IpSet(subject), Snapshot::IpSet(snapshot)) => ip_set_view(subject, snapshot),
+        _ => ContentView::Unknown,
+    }
+}
+
+fn ip_set_view(subject: &IpSetSubject, snapshot: &IpSetSnapshot) -> ContentView {
+    match (&subject.item, snapshot) {
+        (IpSetItem::Set, IpSetSnapshot::Set(set)) => ContentView::IpSet {
+            kind: set.kind.clone(),
+            options: set.options.clone(),
+            index: set.index,
+            references: set.references,
+        },
+        (IpSetItem::Member { key }, IpSetSnapshot::Member(member)) => ContentView::Member {
+            set: subject.set.to_string(),
+            key: key.clone(),
+            options: member.options.clone(),
+            times_out: member.has_timeout,
+        },
         _ => ContentView::Unknown,
     }
 }
@@ -192,6 +212,8 @@ pub fn content_text(subject: &Subject, snapshot: &Snapshot) -> String {
         ContentView::Route { protocol, kind, .. } => {
             format!("{} protocol {}", route_kind_word(kind), route_protocol_word(protocol))
         }
+        ContentView::IpSet { kind, options, .. } => format!("{kind} {options}"),
+        ContentView::Member { options, .. } => options,
         ContentView::Address { dynamic: true, .. } => "dynamic".to_owned(),
         ContentView::Path { kind, mode, uid, gid, size, .. } => {
             let size = if kind == "dir" { String::new() } else { format!(" {size} bytes") };

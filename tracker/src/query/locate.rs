@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use crate::journal::{JournalError, ObjectFilter, Read};
-use crate::model::ids::{ChainName, Handle, Ifname, SetName, TableName};
+use crate::model::ids::{ChainName, Handle, Ifname, IpSetName, SetName, TableName};
+use crate::model::ipset::IpSetSubject;
 use crate::model::nft::{Family, NftItem, NftSubject, TableRef};
 use crate::model::object::Object;
 use crate::model::path::AbsPath;
@@ -43,6 +44,8 @@ pub enum Locator {
     Address { address: IpAddr, prefix: Option<u8> },
     /// A directory or file.
     Path { path: AbsPath },
+    /// An IP set, or a member of it by what `ipset list` prints.
+    IpSet { name: IpSetName, member: Option<String> },
 }
 
 impl Locator {
@@ -83,6 +86,9 @@ impl Locator {
                 subject.address == *address && prefix.is_none_or(|prefix| subject.prefix == prefix)
             }
             (Self::Path { path }, Subject::Path(subject)) => subject == path,
+            (Self::IpSet { name, member }, Subject::IpSet(subject)) => {
+                subject.set == *name && subject.key() == member.as_deref()
+            }
             _ => false,
         }
     }
@@ -98,6 +104,8 @@ impl Locator {
             Self::Route { .. } => vec![Class::Route],
             Self::Address { .. } => vec![Class::Address],
             Self::Path { .. } => vec![Class::Dir, Class::File],
+            Self::IpSet { member: None, .. } => vec![Class::IpSet],
+            Self::IpSet { member: Some(_), .. } => vec![Class::Member],
         }
     }
 
@@ -109,6 +117,10 @@ impl Locator {
                 item: NftItem::Rule { chain: chain.clone(), handle: *handle },
             })),
             Self::Path { path } => Some(Subject::Path(path.clone())),
+            Self::IpSet { name, member: None } => Some(Subject::IpSet(IpSetSubject::set(name.clone()))),
+            Self::IpSet { name, member: Some(key) } => {
+                Some(Subject::IpSet(IpSetSubject::member(name.clone(), key.clone())))
+            }
             _ => None,
         }
     }
@@ -150,6 +162,8 @@ impl fmt::Display for Locator {
             Self::Address { address, prefix: None } => write!(f, "address {address}"),
             Self::Address { address, prefix: Some(prefix) } => write!(f, "address {address}/{prefix}"),
             Self::Path { path } => write!(f, "path {path}"),
+            Self::IpSet { name, member: None } => write!(f, "ipset {name}"),
+            Self::IpSet { name, member: Some(member) } => write!(f, "member {name} {member}"),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod actor;
 mod content;
+mod ipsets;
 mod list;
 mod locate;
 mod log;
@@ -14,6 +15,7 @@ mod undo;
 
 pub use actor::{Actors, actor_view};
 pub use content::content_text;
+pub use ipsets::ip_set_names;
 pub use list::{list, owners};
 pub use locate::{BadDestination, Destination, Locator, RulePlace, locate, no_such_position};
 pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};

@@ -27,7 +27,8 @@ impl Preconditions {
     pub(super) fn of(steps: &[Step], live: &LiveState) -> Self {
         let mut it = Self::default();
         let relations = Relations::new(&live.rt);
-        let current: BTreeMap<&Subject, &Snapshot> = live.rt.iter().map(|(subject, now)| (subject, now)).collect();
+        let current: BTreeMap<&Subject, &Snapshot> =
+            live.rt.iter().chain(&live.ip_sets).map(|(subject, now)| (subject, now)).collect();
         let mut touched = BTreeSet::new();
         for step in steps {
             match (step.action(), step.subject()) {
@@ -37,6 +38,10 @@ impl Preconditions {
                 (Action::DeleteAddress, Subject::Address(address)) => {
                     touched.extend(relations.addresses(address.ifindex).map(|(subject, _)| subject));
                     touched.extend(relations.routes(address.ifindex).map(|(subject, _)| subject));
+                }
+                (Action::DestroyIpSet { .. }, Subject::IpSet(set)) => {
+                    let members = live.ip_sets.iter().map(|(subject, _)| subject);
+                    touched.extend(members.filter(|it| matches!(it, Subject::IpSet(member) if member.set == set.set)));
                 }
                 (_, Subject::Path(path)) => {
                     it.paths.insert(path.clone(), live.paths.get(path).cloned().flatten());

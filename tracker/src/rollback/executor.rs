@@ -100,6 +100,7 @@ fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {
         (Subject::Address(address), Snapshot::Address(expected)) => host.delete_address(address, expected),
         (Subject::Link(link), Snapshot::Link(expected)) => host.delete_link(*link, expected),
         (Subject::Path(path), Snapshot::Path(expected)) => host.remove_path(path, expected),
+        (Subject::IpSet(set), Snapshot::IpSet(expected)) => host.delete_ip_set(set, expected),
         (_, _) => Err(HostError::Drifted {
             object: step.describe(),
             expected: "content of its own class".to_owned(),

@@ -37,6 +37,12 @@ pub enum Action {
     DeleteRoute,
     DeleteAddress,
     DeleteLink,
+    DeleteMember,
+    /// Destroys an IP set with its members.
+    DestroyIpSet {
+        /// It holds other sets, which it keeps from being destroyed.
+        is_list: bool,
+    },
     RemoveFile,
     RemoveDir,
 }
@@ -57,8 +63,11 @@ impl Action {
             Self::DeleteRoute => 9,
             Self::DeleteAddress => 10,
             Self::DeleteLink => 11,
-            Self::RemoveFile => 12,
-            Self::RemoveDir => 13,
+            Self::DeleteMember => 12,
+            Self::DestroyIpSet { is_list: true } => 13,
+            Self::DestroyIpSet { is_list: false } => 14,
+            Self::RemoveFile => 20,
+            Self::RemoveDir => 21,
         }
     }
 
@@ -72,6 +81,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RemoveFile | Self::RemoveDir => "remove",
+            Self::DestroyIpSet { .. } => "destroy",
             Self::SetPolicy { .. } => "set back",
             _ => "delete",
         })

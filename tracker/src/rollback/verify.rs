@@ -6,6 +6,7 @@ use std::fmt;
 use super::live::LiveState;
 use super::plan::Plan;
 use crate::model::digest::Digest;
+use crate::model::ipset::IpSetSnapshot;
 use crate::model::nft::NftSnapshot;
 use crate::model::path::AbsPath;
 use crate::model::subject::{Snapshot, Subject, describe};
@@ -104,7 +105,7 @@ impl Expectation {
 }
 
 fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot)> {
-    live.nft.iter().chain(&live.rt).map(|(subject, now)| (subject, now))
+    live.nft.iter().chain(&live.rt).chain(&live.ip_sets).map(|(subject, now)| (subject, now))
 }
 
 /// Elements that time out, and addresses and routes that routers renew, are no proof of anything when they are missing.
@@ -112,6 +113,7 @@ pub(super) fn goes_by_itself(snapshot: &Snapshot) -> bool {
     match snapshot {
         Snapshot::Nft(NftSnapshot::Element(element)) => element.has_timeout,
         Snapshot::Address(address) => address.is_dynamic,
+        Snapshot::IpSet(IpSetSnapshot::Member(member)) => member.has_timeout,
         _ => false,
     }
 }

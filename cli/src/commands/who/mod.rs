@@ -88,6 +88,14 @@ enum Thing {
         /// Its path
         path: PathBuf,
     },
+    /// An IP set, or a member of one
+    #[command(name = "ipset", after_help = "Example: netdeed who ipset KUBE-CLUSTER-IP 10.96.0.1,tcp:443")]
+    IpSet {
+        /// Its name
+        name: String,
+        /// A member, as `ipset list` prints it
+        member: Option<String>,
+    },
     /// Anything, by its number in `netdeed ls`
     Object {
         /// Its number
@@ -146,6 +154,7 @@ fn query(thing: Thing) -> Result<WhoQuery, CliError> {
         Thing::Address { address } => WhoQuery { address: Some(address), ..class("address") },
         Thing::Dir { path } => WhoQuery { path: Some(absolute(path)?), ..class("dir") },
         Thing::File { path } => WhoQuery { path: Some(absolute(path)?), ..class("file") },
+        Thing::IpSet { name, member } => WhoQuery { name: Some(name), member, ..class("ipset") },
         Thing::Object { id } => return Err(CliError::Usage(format!("object {id} is asked for by its number"))),
     })
 }

@@ -8,6 +8,7 @@
 //! row: they say nothing. `CNI-*` chains have rows although podman and nerdctl can be configured to run the same plugins:
 //! that is one reason why inference is not proof.
 
+mod ipsets;
 mod links;
 mod netfilter;
 mod paths;
@@ -52,6 +53,8 @@ pub enum Sign {
     RuleMark(u32, u32),
     /// A path and all below it.
     Path(&'static str),
+    /// An IP set and its members.
+    IpSet(&'static str),
 }
 
 impl std::fmt::Display for Sign {
@@ -68,13 +71,14 @@ impl std::fmt::Display for Sign {
             Self::RuleTable(table) => write!(f, "ip rule to table {table}"),
             Self::RuleMark(mark, mask) => write!(f, "ip rule mark {mark:#x}/{mask:#x}"),
             Self::Path(pattern) => write!(f, "path {pattern}"),
+            Self::IpSet(pattern) => write!(f, "ipset {pattern}"),
         }
     }
 }
 
 /// Every row; within one kind of sign the first that fits counts.
 pub fn rows() -> impl Iterator<Item = &'static NameRow> {
-    netfilter::ROWS.iter().chain(links::ROWS).chain(routes::ROWS).chain(paths::ROWS)
+    netfilter::ROWS.iter().chain(links::ROWS).chain(routes::ROWS).chain(paths::ROWS).chain(ipsets::ROWS)
 }
 
 /// Says whose a thing looks like, and by which row; `None` when its names say nothing or contradict each other.
@@ -86,6 +90,9 @@ pub fn infer(subject: &Subject, snapshot: &Snapshot) -> Option<(Owner, Evidence)
         (Subject::Route(route), Snapshot::Route(content)) => routes::of_route(route, content),
         (Subject::IpRule(_), Snapshot::IpRule(rule)) => routes::of_ip_rule(&rule.message),
         (Subject::Path(path), _) => paths::of_path(path),
+        (Subject::IpSet(set), _) => {
+            first(|sign| matches!(sign, Sign::IpSet(pattern) if fits(pattern, set.set.as_str())))
+        }
         _ => None,
     }?;
     let owner = Owner::new(row.owner).ok()?;

@@ -7,6 +7,7 @@ use super::*;
 use crate::attribution::OwnerRules;
 use crate::model::digest::Digest;
 use crate::model::ids::{ChainName, Handle, Ifindex, Ifname, SetName};
+use crate::model::ipset::{IpSetHeader, IpSetMember, IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::nft::{ChainSnapshot, SetSnapshot, TableRef, TableSnapshot};
 use crate::model::path::{AbsPath, Inode, PathKind, PathSnapshot};
@@ -100,6 +101,26 @@ fn ip_rule(table: u32, mark: Option<(u32, u32)>) -> Thing {
     (Subject::IpRule(subject), Snapshot::IpRule(IpRuleSnapshot { message, text: String::new() }))
 }
 
+fn ip_set(name: &str) -> Thing {
+    let header = IpSetHeader {
+        kind: "hash:ip".to_owned(),
+        family: 2,
+        revision: 0,
+        index: None,
+        seed: None,
+        options: String::new(),
+        references: 0,
+        has_timeout: false,
+    };
+    (Subject::IpSet(IpSetSubject::set(name.into())), Snapshot::IpSet(IpSetSnapshot::Set(header)))
+}
+
+fn member(set: &str) -> Thing {
+    let (attributes, options, has_timeout, refers_to) = (Vec::new(), String::new(), false, None);
+    let content = IpSetSnapshot::Member(IpSetMember { attributes, options, has_timeout, refers_to });
+    (Subject::IpSet(IpSetSubject::member(set.into(), "10.0.0.1".to_owned())), Snapshot::IpSet(content))
+}
+
 fn path(path: &str) -> Thing {
     let content = PathSnapshot {
         kind: PathKind::Dir,
@@ -174,6 +195,7 @@ fn things(sign: &Sign) -> Vec<Thing> {
         Sign::RouteTable(number) => vec![route(*number, 3, None)],
         Sign::RuleTable(number) => vec![ip_rule(*number, None)],
         Sign::RuleMark(mark, mask) => vec![ip_rule(254, Some((*mark, *mask)))],
+        Sign::IpSet(pattern) => vec![ip_set(&sample(pattern)), member(&sample(pattern))],
         Sign::Path(pattern) => vec![path(&sample(pattern)), path(&format!("{}/below/it", sample(pattern)))],
     }
 }
@@ -249,6 +271,9 @@ fn what_others_use_too_says_nothing() {
         path("/var/lib/etcd"),
         path("/var/lib/kubelets"),
         path("/home/cilium"),
+        ip_set("blocklist"),
+        ip_set("KUBE"),
+        member("my-kube-router-set"),
         address("eth0"),
     ] {
         assert_eq!(owner(&thing), None, "{thing:?}");

@@ -37,8 +37,17 @@ fn request(pid: u32, time: u64, protocol: u32, netns: NetnsId, messages: Vec<Req
     };
     let actor = Arc::new(Actor { image, ancestry: Vec::new(), is_truncated: false });
     let time = BootTime(time);
-    let request =
-        Request { time, task, protocol, netns, portid: Portid(pid), length: 64, messages, is_truncated: false };
+    let request = Request {
+        time,
+        task,
+        protocol,
+        netns,
+        portid: Portid(pid),
+        length: 64,
+        messages,
+        is_truncated: false,
+        ip_sets: Vec::new(),
+    };
     (request, actor)
 }
 

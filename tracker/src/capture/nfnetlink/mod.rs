@@ -3,7 +3,7 @@
 //! Sockets belong to the network namespace of the thread that opens them, whatever it does later.
 
 mod dump;
-mod request;
+pub(in crate::capture) mod request;
 mod source;
 
 pub use dump::{NftDump, dump, dump_chain, generation};

@@ -1,4 +1,4 @@
-//! A socket for questions to nf_tables: one request, all of its answers.
+//! A socket for questions to nf_tables and its neighbours on nfnetlink: one request, all of its answers.
 
 use std::io;
 use std::time::Duration;
@@ -7,8 +7,7 @@ use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NetlinkBuffer, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_netfilter::nftables::NfTablesMessage;
-use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage};
+use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use rustix::net::sockopt::{self, Timeout};
 
@@ -24,22 +23,22 @@ const HEADER_LEN: usize = 16;
 /// Whether what was dumped changed meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(super) enum Answer {
+pub(in crate::capture) enum Answer {
     /// All answers are of one generation.
     Whole,
     /// The ruleset changed during the dump: answers are missing or mixed.
     Interrupted,
 }
 
-/// Asks nf_tables in the network namespace it was opened in.
-pub(super) struct Asker {
+/// Asks in the network namespace it was opened in.
+pub(in crate::capture) struct Asker {
     socket: Socket,
     buffer: Vec<u8>,
     seq: u32,
 }
 
 impl Asker {
-    pub(super) fn open() -> Result<Self, CaptureError> {
+    pub(in crate::capture) fn open() -> Result<Self, CaptureError> {
         let mut socket = Socket::new(NETLINK_NETFILTER).map_err(failed("open a socket"))?;
         socket.bind_auto().map_err(failed("bind"))?;
         socket.connect(&SocketAddr::new(0, 0)).map_err(failed("connect to the kernel"))?;
@@ -49,11 +48,11 @@ impl Asker {
     }
 
     /// Asks for a listing; `each` gets every message of it.
-    pub(super) fn dump(
+    pub(in crate::capture) fn dump(
         &mut self,
         operation: &'static str,
         family: u8,
-        question: NfTablesMessage,
+        question: impl Into<NetfilterMessageInner>,
         each: &mut dyn FnMut(&NetlinkBuffer<&[u8]>),
     ) -> Result<Answer, CaptureError> {
         self.send(family, question, NLM_F_REQUEST | NLM_F_DUMP)?;
@@ -67,7 +66,7 @@ impl Asker {
         &mut self,
         operation: &'static str,
         family: u8,
-        question: NfTablesMessage,
+        question: impl Into<NetfilterMessageInner>,
         each: &mut dyn FnMut(&NetlinkBuffer<&[u8]>),
     ) -> Result<(), CaptureError> {
         self.send(family, question, NLM_F_REQUEST)?;
@@ -76,7 +75,7 @@ impl Asker {
         Ok(())
     }
 
-    fn send(&mut self, family: u8, question: NfTablesMessage, flags: u16) -> Result<(), CaptureError> {
+    fn send(&mut self, family: u8, question: impl Into<NetfilterMessageInner>, flags: u16) -> Result<(), CaptureError> {
         self.seq += 1;
         let mut header = NetlinkHeader::default();
         header.flags = flags;
@@ -153,5 +152,5 @@ fn malformed() -> CaptureError {
 }
 
 fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> CaptureError {
-    move |source| CaptureError::Io { operation, object: "nf_tables request socket".to_owned(), source }
+    move |source| CaptureError::Io { operation, object: "nfnetlink request socket".to_owned(), source }
 }

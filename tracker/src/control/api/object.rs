@@ -234,6 +234,18 @@ pub enum ContentView {
         size: u64,
         modified: Option<TimeView>,
     },
+    IpSet {
+        kind: String,
+        options: String,
+        index: Option<u16>,
+        references: u32,
+    },
+    Member {
+        set: String,
+        key: String,
+        options: String,
+        times_out: bool,
+    },
     /// A snapshot that does not belong to its subject; never written by this version.
     Unknown,
 }

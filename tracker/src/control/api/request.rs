@@ -84,7 +84,7 @@ pub struct FollowQuery {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WhoQuery {
-    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `dir` or `file`.
+    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `dir`, `file` or `ipset`.
     pub class: Option<String>,
     /// Name of a chain, table, set or link.
     pub name: Option<String>,
@@ -104,6 +104,8 @@ pub struct WhoQuery {
     pub address: Option<String>,
     /// An absolute path.
     pub path: Option<String>,
+    /// A member of an IP set, by what `ipset list` prints of it; the set itself when not given.
+    pub member: Option<String>,
 }
 
 impl WhoQuery {
@@ -127,6 +129,7 @@ impl WhoQuery {
                 Locator::Route { destination }
             }
             "address" => self.address()?,
+            "ipset" => Locator::IpSet { name: name()?.into(), member: self.member.clone() },
             "dir" | "file" => {
                 let text = needed(self.path.as_deref(), "path")?;
                 let bad = || BadRequest(format!("expected an absolute path without `..` but found `{text}`"));
@@ -134,7 +137,7 @@ impl WhoQuery {
             }
             other => {
                 return Err(BadRequest(format!(
-                    "expected class rule, chain, table, set, link, route, address, dir or file but found `{other}`"
+                    "expected class rule, chain, table, set, link, route, address, dir, file or ipset but found `{other}`"
                 )));
             }
         })

@@ -4,6 +4,7 @@
 //! For tests, and for trying a plan without touching anything.
 
 mod files;
+mod ipset;
 mod net;
 mod ruleset;
 
@@ -13,6 +14,7 @@ use std::io;
 use super::restore::Restored;
 use super::{ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal};
 use crate::model::ids::Ifindex;
+use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
@@ -20,6 +22,7 @@ use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSub
 use crate::model::subject::{Snapshot, Subject, describe};
 
 pub use files::FakeFiles;
+pub use ipset::FakeIpSets;
 pub use net::FakeNet;
 pub use ruleset::FakeRuleset;
 
@@ -35,6 +38,8 @@ pub struct FakeHost {
     pub net: FakeNet,
     /// Its files.
     pub files: FakeFiles,
+    /// Its IP sets.
+    pub ip_sets: FakeIpSets,
     interference: Vec<Interference>,
 }
 
@@ -76,6 +81,7 @@ impl Host for FakeHost {
             generation: self.ruleset.generation(),
             nft: self.ruleset.dump(),
             rt: self.net.dump(),
+            ip_sets: self.ip_sets.dump(),
             names: self.files.names.clone(),
             mounts: self.files.mounts.clone(),
             ..LiveState::default()
@@ -124,6 +130,10 @@ impl Host for FakeHost {
 
     fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError> {
         self.remove_rt(&Subject::IpRule(rule.clone()), &Snapshot::IpRule(expected.clone()))
+    }
+
+    fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
+        self.ip_sets.delete(subject, expected)
     }
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -11,11 +11,19 @@ use super::super::command::Command;
 use super::super::restored::Restores;
 use super::Recorder;
 
+/// Turns of the loop a barrier waits for looks at IP sets. What came before it takes two; more is others' doing.
+const MAX_TURNS: u32 = 5;
+
 impl Recorder {
     /// Carries out an order; tells whether it was to stop. Nobody waiting for the answer any more is no error.
     pub(super) fn obey(&mut self, command: Command) -> bool {
         match command {
-            Command::Barrier { done } => {
+            // what was asked of IP sets is answered by a later turn of the loop, and so is this
+            Command::Barrier { done, turns } if turns < MAX_TURNS && self.looks.is_due() => {
+                self.surroundings.commands.send(Command::Barrier { done, turns: turns + 1 });
+                false
+            }
+            Command::Barrier { done, turns: _ } => {
                 let kept = self.write().and_then(|()| self.journal.flush());
                 let _ = done.send(kept.inspect_err(|error| self.journal_failed("catch up", error)));
                 false

@@ -12,6 +12,7 @@ use crate::decode;
 use crate::journal::{JournalError, ObjectFilter};
 use crate::model::change::ChangeKind;
 use crate::model::gap::{Gap, GapReason, Source};
+use crate::model::ipset::IpSetSubject;
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
@@ -95,7 +96,7 @@ impl Recorder {
     /// Compares everything that lives with what is known.
     pub(super) fn compare_all(&mut self, evidence: &Evidence) -> Result<Differences, CaptureError> {
         let mut all = Differences::default();
-        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify] {
+        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::IpSets] {
             let live = self.read_live(source)?;
             let found = self.compare(source, live, evidence);
             all.appeared += found.appeared;
@@ -122,7 +123,7 @@ impl Recorder {
     pub(super) fn resync_lost(&mut self) {
         for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
-                Source::Nftables | Source::Rtnetlink | Source::Fanotify => self.resync(source, reason),
+                Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets => self.resync(source, reason),
                 // Who did it is lost, not what was done: nothing to read anew.
                 Source::Processes | Source::Requests => {
                     self.append_gap(Differences::default().gap(self.recorded_until, reason));
@@ -179,6 +180,12 @@ impl Recorder {
                 }
                 Ok(scan.objects)
             }
+            Source::IpSets => {
+                let live = capture::ipset::dump()?;
+                // looks that are under way are older
+                self.looks.compared = BootTime::now();
+                Ok(live)
+            }
             Source::Processes | Source::Requests => Ok(Vec::new()),
         }
     }
@@ -229,6 +236,9 @@ fn is_recreated(subject: &Subject, recreated: &BTreeSet<Subject>) -> bool {
     if recreated.contains(subject) {
         return true;
     }
+    if let Subject::IpSet(member) = subject {
+        return recreated.contains(&Subject::IpSet(IpSetSubject::set(member.set.clone())));
+    }
     let Subject::Nft(NftSubject { table, item }) = subject else { return false };
     let is_one = |item| recreated.contains(&Subject::Nft(NftSubject { table: table.clone(), item }));
     match item {
@@ -244,5 +254,6 @@ fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Xtables { .. } => None,
         Subject::Link(_) | Subject::Address(_) | Subject::Route(_) | Subject::IpRule(_) => Some(Source::Rtnetlink),
         Subject::Path(_) => Some(Source::Fanotify),
+        Subject::IpSet(_) => Some(Source::IpSets),
     }
 }

@@ -1,6 +1,7 @@
 //! Drift: whether an object still is what the journal recorded.
 
 use crate::model::ids::Handle;
+use crate::model::ipset::IpSetSnapshot;
 use crate::model::link::LinkSnapshot;
 use crate::model::nft::NftSnapshot;
 use crate::model::object::{Deed, Object};
@@ -55,6 +56,8 @@ fn is_somebody_else(deed: &Deed, live: &Snapshot, selection: &Selection) -> bool
 fn handle(snapshot: &Snapshot) -> Option<Handle> {
     match snapshot {
         Snapshot::Nft(nft) => nft.handle(),
+        // another seed is another set
+        Snapshot::IpSet(IpSetSnapshot::Set(set)) => set.seed.map(|seed| Handle(seed.into())),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 //! live but not in the journal counts as somebody else's.
 
 mod drift;
+mod ipsets;
 mod links;
 mod nft;
 mod paths;
@@ -45,6 +46,7 @@ pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, select
     let relations = Relations::new(&live.rt);
     let going = links::plan(&register, live, &relations, &mut draft);
     routes::plan(&register, live, &relations, &going, &mut draft);
+    ipsets::plan(&register, live, &mut draft);
     paths::plan(&register, live, &mut draft);
     legacy_tables(&register, &mut draft);
     gone_already(&register, live, &mut draft);
@@ -103,7 +105,8 @@ fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
 
 /// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
 fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
-    let there: BTreeSet<&Subject> = live.nft.iter().chain(&live.rt).map(|(subject, _)| subject).collect();
+    let there: BTreeSet<&Subject> =
+        live.nft.iter().chain(&live.rt).chain(&live.ip_sets).map(|(subject, _)| subject).collect();
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),

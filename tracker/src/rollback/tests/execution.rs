@@ -6,6 +6,7 @@ use super::*;
 use crate::host::restore::Restored;
 use crate::host::{ArchiveError, ArchivedFiles, HostError, NftBatch, Removal};
 use crate::model::ids::Generation;
+use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
@@ -172,6 +173,9 @@ impl Host for Broken {
         Err(Self::error())
     }
     fn delete_ip_rule(&mut self, _: &IpRuleSubject, _: &IpRuleSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_ip_set(&mut self, _: &IpSetSubject, _: &IpSetSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -1,6 +1,7 @@
 //! A node in memory and a journal of who made what on it.
 
 mod execution;
+mod ipsets;
 mod laws;
 mod links;
 mod nft;

@@ -10,6 +10,7 @@ use crate::host::archive::ArchivedFiles;
 use crate::host::restore::Restored;
 use crate::host::{ArchiveError, HostError, NftBatch, Removal};
 use crate::model::ids::OperationId;
+use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::nft::NftSubject;
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
@@ -104,6 +105,10 @@ impl Host for Dying<'_> {
     fn delete_ip_rule(&mut self, rule: &IpRuleSubject, expected: &IpRuleSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;
         self.inner.delete_ip_rule(rule, expected)
+    }
+    fn delete_ip_set(&mut self, set: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
+        self.live_on()?;
+        self.inner.delete_ip_set(set, expected)
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;

@@ -27,6 +27,10 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>,
                 // a gateway has to be reached by a route that is there before
                 ((1, route.gateway.is_some()), outgoing_links(route, content))
             }
+            (Subject::IpSet(_), _) if !now.contains_key(&item.subject) => {
+                plan.refuse(item, Obstacle::IpSet);
+                continue;
+            }
             (Subject::IpRule(_), Snapshot::IpRule(_)) => ((2, false), BTreeSet::new()),
             _ => continue,
         };

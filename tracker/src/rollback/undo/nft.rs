@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::Places;
 use super::{How, Obstacle, UndoPlan};
+use crate::decode::nft::expr::{Kind, decode};
 use crate::model::ids::SetName;
 use crate::model::live::LiveState;
 use crate::model::nft::{BaseChain, ChainSnapshot, NftItem, NftSnapshot, NftSubject, TableRef};
@@ -20,6 +21,7 @@ type Archived<'a> = (&'a Item, &'a NftSubject, &'a NftSnapshot);
 pub(super) fn plan(archive: &Archive, items: &[&Item], live: &LiveState, plan: &mut UndoPlan) {
     let now: BTreeMap<&Subject, &Snapshot> = live.nft.iter().map(|(subject, now)| (subject, now)).collect();
     let places = Places::new(archive, live);
+    let lost_ip_sets = items.iter().any(|item| matches!(item.subject, Subject::IpSet(_)));
     let mut wanted: Vec<Archived<'_>> = Vec::new();
     for item in items {
         let (Subject::Nft(subject), Snapshot::Nft(content)) = (&item.subject, &item.snapshot) else { continue };
@@ -27,7 +29,8 @@ pub(super) fn plan(archive: &Archive, items: &[&Item], live: &LiveState, plan: &
             set_policy(item, after, now.get(&item.subject).copied(), plan);
             continue;
         }
-        match obstacle(item, subject, content, &now, &places) {
+        let obstacle = obstacle(item, subject, content, &now, &places);
+        match obstacle.or_else(|| (lost_ip_sets && matches_ip_set(content)).then_some(Some(Obstacle::IpSet))) {
             Some(Some(reason)) => plan.refuse(item, reason),
             Some(None) => plan.there.push((*item).clone()),
             None => wanted.push((item, subject, content)),
@@ -44,6 +47,17 @@ pub(super) fn plan(archive: &Archive, items: &[&Item], live: &LiveState, plan: &
         }
     }
     places.plan(&rules, plan);
+}
+
+/// Whether a rule names an IP set, which it does by a number that a set made anew has not.
+fn matches_ip_set(content: &NftSnapshot) -> bool {
+    let NftSnapshot::Rule(rule) = content else { return false };
+    decode(&rule.expressions).any(|expression| match expression.kind {
+        Kind::Match(xt) | Kind::Target(xt) => {
+            xt.name.eq_ignore_ascii_case(b"set\0") || xt.name.eq_ignore_ascii_case(b"set")
+        }
+        _ => false,
+    })
 }
 
 /// Whether something keeps the object from coming back (`Some(Some)`), or it is there (`Some(None)`).

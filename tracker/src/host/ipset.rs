@@ -1,0 +1,127 @@
+//! Destroying IP sets and deleting members, over nfnetlink, in the calling thread's network namespace.
+//!
+//! Between comparing and deleting lies a moment in which others may act; the subsystem offers nothing to close it. A set
+//! that a rule uses it does not destroy, whoever comes first.
+
+use std::io;
+use std::time::Duration;
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NetlinkBuffer};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use rustix::net::sockopt::{self, Timeout};
+
+use crate::capture::ipset::{header_of, is_loaded};
+use crate::decode::rtnl::attributes::push;
+use crate::host::{HostError, Removal};
+use crate::model::ipset::{IpSetHeader, IpSetItem, IpSetSnapshot, IpSetSubject};
+
+/// `NFNL_SUBSYS_IPSET` with `IPSET_CMD_DESTROY` and `IPSET_CMD_DEL`.
+const DESTROY: u16 = 6 << 8 | 3;
+const DEL: u16 = 6 << 8 | 10;
+/// `IPSET_ATTR_PROTOCOL`, `IPSET_ATTR_SETNAME`, `IPSET_ATTR_DATA` as a nest.
+const PROTOCOL: u16 = 1;
+const SETNAME: u16 = 2;
+const DATA: u16 = 7 | 1 << 15;
+/// `IPSET_ERR_REFERENCED`, `IPSET_ERR_EXIST`: the subsystem's own numbers.
+const ERR_REFERENCED: i32 = 4103;
+const ERR_EXIST: i32 = 4352;
+
+/// Destroys a set, if it still is the one that was planned for, or deletes a member.
+///
+/// # Errors
+/// [`HostError::Drifted`] when another set has the name now; [`HostError::Io`] when the kernel refuses.
+pub fn delete(subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
+    if !is_loaded() {
+        return Ok(Removal::AlreadyGone);
+    }
+    let failed = |operation, source| HostError::Io { operation, object: format!("`{subject}`"), source };
+    let found = header_of(&subject.set).map_err(|error| failed("list", io::Error::other(error)))?;
+    let Some(found) = found else { return Ok(Removal::AlreadyGone) };
+    let mut name = subject.set.as_str().as_bytes().to_vec();
+    name.push(0);
+    let mut attributes = vec![(PROTOCOL, vec![6]), (SETNAME, name)];
+    let (kind, operation) = match (&subject.item, expected) {
+        (IpSetItem::Set, IpSetSnapshot::Set(expected)) => {
+            if !is_same(expected, &found) {
+                return Err(HostError::Drifted {
+                    object: subject.to_string(),
+                    expected: identity(expected),
+                    found: identity(&found),
+                });
+            }
+            (DESTROY, "destroy")
+        }
+        (IpSetItem::Member { .. }, IpSetSnapshot::Member(member)) => {
+            attributes.push((DATA, member.attributes.clone()));
+            (DEL, "delete")
+        }
+        _ => {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "what was recorded of it is no such object");
+            return Err(failed("delete", source));
+        }
+    };
+    match order(kind, &attributes) {
+        Ok(()) => Ok(Removal::Removed),
+        Err(source) => match source.raw_os_error() {
+            Some(libc::ENOENT | ERR_EXIST) => Ok(Removal::AlreadyGone),
+            Some(ERR_REFERENCED) => Err(failed(operation, io::Error::other("a rule or another set uses it"))),
+            _ => Err(failed(operation, source)),
+        },
+    }
+}
+
+/// The kernel answers while it takes the request; what takes this long will never come.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Length of `struct nlmsghdr`.
+const HEADER_LEN: usize = 16;
+
+/// Sends one order and waits for the kernel's answer.
+fn order(kind: u16, attributes: &[(u16, Vec<u8>)]) -> io::Result<()> {
+    // nfgenmsg: no family, version 0
+    let mut body = vec![0, 0, 0, 0];
+    attributes.iter().for_each(|(kind, value)| push(&mut body, *kind, value));
+    let length = u32::try_from(HEADER_LEN + body.len()).map_err(io::Error::other)?;
+    let mut message = length.to_ne_bytes().to_vec();
+    message.extend_from_slice(&kind.to_ne_bytes());
+    message.extend_from_slice(&(NLM_F_REQUEST | NLM_F_ACK).to_ne_bytes());
+    message.extend_from_slice(&1_u32.to_ne_bytes());
+    message.extend_from_slice(&[0; 4]);
+    message.append(&mut body);
+
+    let mut socket = Socket::new(NETLINK_NETFILTER)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    socket.send(&message, 0)?;
+    let mut answer = Vec::with_capacity(16 << 10);
+    loop {
+        answer.clear();
+        match socket.recv(&mut answer, 0) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(_) => match verdict(&answer) {
+                Some(0) => return Ok(()),
+                Some(code) => return Err(io::Error::from_raw_os_error(code.saturating_neg())),
+                None => {}
+            },
+        }
+    }
+}
+
+/// The error number of an acknowledgement, negated, 0 for success.
+fn verdict(answer: &[u8]) -> Option<i32> {
+    let message = NetlinkBuffer::new_checked(answer).ok()?;
+    if message.message_type() != NLMSG_ERROR {
+        return None;
+    }
+    answer.get(HEADER_LEN..)?.first_chunk().map(|code| i32::from_ne_bytes(*code))
+}
+
+fn is_same(expected: &IpSetHeader, found: &IpSetHeader) -> bool {
+    expected.kind == found.kind && expected.options == found.options && expected.seed == found.seed
+}
+
+fn identity(set: &IpSetHeader) -> String {
+    let seed = set.seed.map(|seed| format!(" with seed {seed:#x}")).unwrap_or_default();
+    format!("{} {}{seed}", set.kind, set.options)
+}
