@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{completions, log, ls, man, plan, reset, status, undo, who};
+use crate::commands::{blame, completions, log, ls, man, plan, reset, status, undo, who};
 
 /// Who added this rule, link, route or directory, and how to take back what Kubernetes added
 #[derive(Debug, Parser)]
@@ -69,6 +69,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Say who added a thing
     Who(who::WhoArgs),
+    /// Print the firewall rules, each line with who added it
+    Blame(blame::BlameArgs),
     /// List recorded objects
     Ls(ls::LsArgs),
     /// Show what happened

@@ -87,6 +87,22 @@ pub(crate) enum CliError {
         /// Why.
         source: io::Error,
     },
+    /// A file could not be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program could not be run.
+    #[error("cannot run `{program}`")]
+    Run {
+        /// Which.
+        program: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// A document could not be written in the format asked for.
     #[error("cannot write the answer as {format}")]
     Format {

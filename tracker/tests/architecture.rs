@@ -20,9 +20,9 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     // reading before a removal is the same dump that capture takes; requests are built of what decode reads
     ("host", &["capture", "decode", "model"]),
     // the planner looks into stored netlink messages with decode's views
-    ("rollback", &["causes", "decode", "host", "model"]),
+    ("rollback", &["causes", "decode", "host", "model", "render"]),
     // the documents it makes are defined beside the socket that carries them
-    ("query", &["control", "journal", "model", "rollback"]),
+    ("query", &["control", "journal", "model", "render", "rollback"]),
     ("control", &["causes", "journal", "model", "query"]),
     ("config", &["capture"]),
     (
@@ -85,7 +85,8 @@ const ONLY_IN: [(&str, &[&str], &str); 14] = [
 const WRITERS: &[&str] = &["journal/", "control/socket.rs", "host/"];
 
 /// Words that code which only computes may not use: no files, no clock, no sockets, no threads.
-const PURE: &[&str] = &["decode/", "model/", "rollback/planner/", "attribution/classify/", "attribution/names/"];
+const PURE: &[&str] =
+    &["decode/", "model/", "render/", "rollback/planner/", "attribution/classify/", "attribution/names/"];
 const IMPURE_WORDS: [&str; 7] =
     ["std::fs", "std::io", "std::thread", "std::process", "Instant::now", "rustix::", "tracing::"];
 /// The clocks are read here, and nowhere else in `model`.

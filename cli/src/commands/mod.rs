@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub(crate) mod blame;
 pub(crate) mod completions;
 pub(crate) mod log;
 pub(crate) mod ls;
@@ -20,6 +21,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
     let Args { global, command } = args;
     let output = Output::new(&global);
     match command {
+        Command::Blame(args) => blame::run(&global, &output, args).await,
         Command::Who(args) => who::run(&global, &output, args).await,
         Command::Ls(args) => ls::run(&global, &output, args).await,
         Command::Log(args) => log::run(&global, &output, args).await,

@@ -1,5 +1,6 @@
 //! How answers look. One file per kind of document; what they share is here.
 
+mod blame;
 mod card;
 mod event;
 mod list;
@@ -10,6 +11,7 @@ mod style;
 mod table;
 mod text;
 mod time;
+mod trace;
 mod undo;
 
 use std::io::{self, IsTerminal, Write};
@@ -19,6 +21,7 @@ use netdeed_tracker::control::api::{Document, Envelope};
 use crate::args::{Format, Global};
 use crate::error::CliError;
 
+pub(crate) use blame::{BlameWriter, write_blame};
 pub(crate) use card::write_who;
 pub(crate) use event::{write_event, write_log};
 pub(crate) use list::{write_objects, write_objects_long, write_owners};
@@ -26,7 +29,8 @@ pub(crate) use plan::{Detail, write_operation, write_plan};
 pub(crate) use status::write_status;
 pub(crate) use style::Style;
 pub(crate) use text::printable;
-pub(crate) use time::format_time;
+pub(crate) use time::{format_ago, format_time};
+pub(crate) use trace::write_trace;
 pub(crate) use undo::write_undo;
 
 /// Standard output with what is known of it.

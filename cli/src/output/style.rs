@@ -52,6 +52,14 @@ impl Style {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 
+    /// The text in a colour of the terminal's own, if colours are wanted.
+    pub(crate) fn code(self, code: Option<u8>, text: &str) -> String {
+        match code.filter(|_| self.is_colored) {
+            Some(code) => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+            None => text.to_owned(),
+        }
+    }
+
     /// A certainty's word.
     pub(crate) fn certainty(self, certainty: Certainty) -> String {
         self.paint(certainty_paint(certainty), certainty.as_str())
@@ -62,7 +70,7 @@ impl Style {
 pub(crate) fn certainty_paint(certainty: Certainty) -> Paint {
     match certainty {
         Certainty::Exact | Certainty::Correlated => Paint::Good,
-        Certainty::Inferred => Paint::Doubt,
+        Certainty::Disputed | Certainty::Inferred => Paint::Doubt,
         Certainty::Unknown => Paint::Bad,
     }
 }

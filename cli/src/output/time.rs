@@ -25,6 +25,14 @@ pub(super) fn format_time_ago(time: TimeView) -> String {
     }
 }
 
+/// `3 days ago`; the time itself when the clock was set back since.
+pub(crate) fn format_ago(time: TimeView) -> String {
+    match u64::try_from(WallTime::now().seconds() - time.0.seconds()) {
+        Ok(seconds) => format!("{} ago", format_seconds(seconds)),
+        Err(_) => format!("at {}", format_time(time)),
+    }
+}
+
 /// The largest unit that fits: `42 s`, `5 min`, `3 h`, `12 days`.
 pub(super) fn format_seconds(seconds: u64) -> String {
     match seconds {
@@ -32,6 +40,19 @@ pub(super) fn format_seconds(seconds: u64) -> String {
         120..=7_199 => format!("{} min", seconds / 60),
         7_200..=172_799 => format!("{} h", seconds / 3_600),
         _ => counted(seconds / 86_400, "day", "days"),
+    }
+}
+
+/// How long ago, for a column: `42s`, `5min`, `3h`, `12d`; a dash when the clock was set back since.
+pub(super) fn format_age(time: TimeView, now: WallTime) -> String {
+    match u64::try_from(now.seconds() - time.0.seconds()) {
+        Ok(seconds) => match seconds {
+            0..=119 => format!("{seconds}s"),
+            120..=7_199 => format!("{}min", seconds / 60),
+            7_200..=172_799 => format!("{}h", seconds / 3_600),
+            _ => format!("{}d", seconds / 86_400),
+        },
+        Err(_) => "-".to_owned(),
     }
 }
 

@@ -157,7 +157,6 @@ fn rule(list: &[u8]) -> RuleSnapshot {
         sets: Vec::new(),
         objects: Vec::new(),
         comment: None,
-        text: String::new(),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod mounts;
 pub mod nfnetlink;
 pub mod roots;
 pub mod rtnetlink;
+mod ruleset;
 pub mod scan;
 
 use std::os::fd::BorrowedFd;
@@ -20,10 +21,10 @@ use crate::model::gap::Source;
 use crate::model::observation::PathObservation;
 
 pub use error::CaptureError;
+pub use ruleset::ruleset;
 
 /// One record as the kernel gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a batch is short-lived, and a box for each path event costs more")]
 pub enum Raw {
     /// One record of the BPF rings (`tracker_ebpf::abi`).
     Bpf(Vec<u8>),

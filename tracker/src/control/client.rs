@@ -13,8 +13,9 @@ use tokio::time::timeout;
 use crate::model::ids::ObjectId;
 
 use super::api::{
-    Document, EventView, FollowQuery, GapList, LogQuery, LogView, ObjectList, ObjectView, ObjectsQuery, OperationView,
-    OwnerList, PlanRequest, PlanView, ProgressView, ResetRequest, StatusView, UndoRequest, WhoQuery, WhoView,
+    BlameQuery, BlameView, Document, EventView, FollowQuery, GapList, LogQuery, LogView, ObjectList, ObjectView,
+    ObjectsQuery, OperationView, OwnerList, PlanRequest, PlanView, ProgressView, ResetRequest, StatusView, UndoRequest,
+    WhoQuery, WhoView,
 };
 
 pub use error::ClientError;
@@ -97,6 +98,16 @@ impl Client {
     /// See [`Client::status`].
     pub async fn follow(&self, query: &FollowQuery) -> Result<Lines<EventView>, ClientError> {
         let request = Request::get("/v1/log/follow", query)?;
+        let response = timeout(DEADLINE, send(&self.path, request)).await.map_err(|_| self.timed_out())??;
+        Ok(Lines::new(response, &self.path))
+    }
+
+    /// The live ruleset with who made each line, part by part.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn blame(&self, query: &BlameQuery) -> Result<Lines<BlameView>, ClientError> {
+        let request = Request::get("/v1/blame", query)?;
         let response = timeout(DEADLINE, send(&self.path, request)).await.map_err(|_| self.timed_out())??;
         Ok(Lines::new(response, &self.path))
     }

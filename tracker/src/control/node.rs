@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::journal::{JournalError, Read};
 use crate::model::ids::{ChainName, Handle};
+use crate::model::live::Ruleset;
 use crate::model::nft::TableRef;
 
 use super::api::{OperationView, PlanRequest, PlanView, ResetRequest, StatusView, UndoRequest};
@@ -24,6 +25,13 @@ pub trait Node: Send + Sync + 'static {
     /// # Errors
     /// [`NodeError::NoSuchChain`], or [`NodeError::Failed`] when the kernel does not answer.
     fn chain_rules(&self, table: &TableRef, chain: &ChainName) -> Result<Vec<Handle>, NodeError>;
+
+    /// The live ruleset, to be compared with the journal as it is afterwards. Takes a fraction of a second for tens of
+    /// thousands of rules.
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`] when the kernel does not answer, or changes more often than it can be read.
+    fn ruleset(&self) -> Result<Ruleset, NodeError>;
 
     /// Marked changed after every append to the journal; followers then read what is new from the journal itself, so a
     /// slow one misses nothing. Dropping the sender ends all followers.

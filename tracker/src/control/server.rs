@@ -25,6 +25,8 @@ pub(super) struct Api {
     pub(super) stopping: watch::Receiver<bool>,
     /// Held while a reset runs.
     pub(super) resetting: Arc<Mutex<()>>,
+    /// Held while the ruleset is listed, which takes memory.
+    pub(super) listing: Arc<Mutex<()>>,
 }
 
 impl Api {
@@ -57,7 +59,7 @@ pub async fn serve(
     let (stop, stopping) = watch::channel(false);
     let resetting = Arc::<Mutex<()>>::default();
     let mut stopped = stopping.clone();
-    let api = Api { node, stopping, resetting: Arc::clone(&resetting) };
+    let api = Api { node, stopping, resetting: Arc::clone(&resetting), listing: Arc::default() };
     let service = router(api).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, service).with_graceful_shutdown(async move {
         shutdown.await;
@@ -84,6 +86,7 @@ fn router(api: Api) -> Router {
         .route("/v1/objects/{id}", get(routes::read::object))
         .route("/v1/owners", get(routes::read::owners))
         .route("/v1/who", get(routes::who::who))
+        .route("/v1/blame", get(routes::blame::blame))
         .route("/v1/log", get(routes::log::log))
         .route("/v1/log/follow", get(routes::log::follow))
         .route("/v1/gaps", get(routes::read::gaps))

@@ -52,7 +52,6 @@ pub(crate) fn rule_snapshot(content: u64) -> Snapshot {
         sets: Vec::new(),
         objects: Vec::new(),
         comment: Some("default/kubernetes:https cluster IP".to_owned()),
-        text: format!("ip daddr 10.96.0.1 tcp dport {content} jump KUBE-SVC-ABCDEFGHIJKLMNOP"),
     }))
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ids::Generation;
+use super::ids::{Generation, Ifindex};
+use super::nft::TableRef;
 use super::path::{AbsPath, PathSnapshot};
 use super::subject::{Snapshot, Subject};
+use super::time::BootTime;
 
 /// What is there now, read through [`crate::host::Host::live`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,4 +27,19 @@ pub struct LiveState {
     pub names: BTreeMap<AbsPath, u64>,
     /// Mount points.
     pub mounts: BTreeSet<AbsPath>,
+}
+
+/// The ruleset of a network namespace, with the names that its text needs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ruleset {
+    /// Before it was read.
+    pub read: BootTime,
+    /// All its objects; the rules of a chain together and in their order.
+    pub objects: Vec<(Subject, Snapshot)>,
+    /// Messages about objects that were not understood.
+    pub undecoded: usize,
+    /// Names of links.
+    pub links: BTreeMap<Ifindex, String>,
+    /// Tables of the legacy backend, which are beside it.
+    pub legacy: Vec<TableRef>,
 }

@@ -218,8 +218,6 @@ pub struct RuleSnapshot {
     pub objects: Vec<ObjectName>,
     /// The comment, from the comment match or from the userdata.
     pub comment: Option<String>,
-    /// What people read; never compared, never parsed.
-    pub text: String,
 }
 
 /// A set's or map's content, without its elements.

@@ -22,6 +22,7 @@ use crate::host::real::RealHost;
 use crate::host::{ArchiveStore, Host};
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ActorId, ChainName, Handle, OperationId};
+use crate::model::live::Ruleset;
 use crate::model::nft::{NftItem, TableRef};
 use crate::model::object::{Object, Scope};
 use crate::model::operation::{Operation, OperationKind, OperationState};
@@ -164,7 +165,7 @@ impl TrackerNode {
     }
 
     fn view(&self, owner: &Owner, plan: &Plan) -> PlanView {
-        let mut view = query::plan_view(owner, plan);
+        let mut view = query::plan_view(&*self.reader, owner, plan);
         if !plan.is_empty() {
             view.running = self.still_running(owner, plan);
             view.warnings.extend(view.running.iter().map(warning));
@@ -274,6 +275,10 @@ impl Node for TrackerNode {
                 _ => None,
             })
             .collect())
+    }
+
+    fn ruleset(&self) -> Result<Ruleset, NodeError> {
+        capture::ruleset().map_err(|error| failed("read the ruleset", error))
     }
 
     fn appended(&self) -> watch::Receiver<()> {

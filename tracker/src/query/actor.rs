@@ -7,16 +7,19 @@ use crate::journal::{JournalError, Read};
 use crate::model::ids::ActorId;
 use crate::model::process::{Actor, CniCall, Image, Placement};
 
-/// Looks actors up in short form, each once: thousands of objects share one.
+use super::texts::Texts;
+
+/// Looks actors up in short form, each once: thousands of objects share one. And what rules refer to, for their text.
 pub struct Actors<'a> {
     journal: &'a dyn Read,
     known: HashMap<ActorId, Option<ActorBrief>>,
+    pub(super) texts: Texts<'a>,
 }
 
 impl<'a> Actors<'a> {
     /// Starts with an empty cache.
     pub fn new(journal: &'a dyn Read) -> Self {
-        Self { journal, known: HashMap::new() }
+        Self { journal, known: HashMap::new(), texts: Texts::new(journal) }
     }
 
     /// The journal it reads.

@@ -3,13 +3,16 @@
 use std::fmt::Write;
 
 use crate::control::api::{BaseChainView, ContentView};
-use crate::model::ids::Handle;
+use crate::model::ids::{Generation, Handle};
 use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
 use crate::model::link::LinkSnapshot;
 use crate::model::nft::{BaseChain, Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject};
+use crate::render;
+
+use super::texts::Texts;
 
 /// Bits of `NFT_TABLE_F_*` and their words in nft(8).
 const TABLE_FLAGS: [(u32, &str); 3] = [(1, "dormant"), (2, "owner"), (4, "persist")];
@@ -26,10 +29,15 @@ const SET_FLAGS: [(u32, &str); 8] = [
     (128, "concatenation"),
 ];
 
-/// An object's content as a document.
-pub(super) fn content_view(subject: &Subject, snapshot: &Snapshot) -> ContentView {
+/// An object's content as a document. `made` is the nf_tables commit that made it.
+pub(super) fn content_view(
+    texts: &Texts<'_>,
+    subject: &Subject,
+    snapshot: &Snapshot,
+    made: Option<Generation>,
+) -> ContentView {
     match (subject, snapshot) {
-        (Subject::Nft(subject), Snapshot::Nft(snapshot)) => nft_view(subject, snapshot),
+        (Subject::Nft(subject), Snapshot::Nft(snapshot)) => nft_view(texts, subject, snapshot, made),
         (Subject::Xtables { family, table }, _) => {
             ContentView::Xtables { family: family.clone(), table: table.clone() }
         }
@@ -83,7 +91,7 @@ fn ip_set_view(subject: &IpSetSubject, snapshot: &IpSetSnapshot) -> ContentView 
     }
 }
 
-fn nft_view(subject: &NftSubject, snapshot: &NftSnapshot) -> ContentView {
+fn nft_view(texts: &Texts<'_>, subject: &NftSubject, snapshot: &NftSnapshot, made: Option<Generation>) -> ContentView {
     match (&subject.item, snapshot) {
         (NftItem::Table, NftSnapshot::Table(table)) => {
             ContentView::Table { handle: table.handle, flags: words(table.flags, &TABLE_FLAGS) }
@@ -92,7 +100,9 @@ fn nft_view(subject: &NftSubject, snapshot: &NftSnapshot) -> ContentView {
             handle: chain.handle,
             base: chain.base.as_ref().map(|base| base_chain_view(subject.table.family, base)),
         },
-        (NftItem::Rule { chain: _, handle }, NftSnapshot::Rule(rule)) => rule_view(*handle, rule),
+        (NftItem::Rule { chain, handle }, NftSnapshot::Rule(rule)) => {
+            rule_view(*handle, rule, texts.rule(&subject.table, chain, rule, made))
+        }
         (NftItem::Set(_), NftSnapshot::Set(set)) => {
             ContentView::Set { handle: set.handle, flags: words(set.flags, &SET_FLAGS) }
         }
@@ -108,13 +118,13 @@ fn nft_view(subject: &NftSubject, snapshot: &NftSnapshot) -> ContentView {
     }
 }
 
-fn rule_view(handle: Handle, rule: &RuleSnapshot) -> ContentView {
+fn rule_view(handle: Handle, rule: &RuleSnapshot, text: String) -> ContentView {
     fn names<T: ToString>(names: &[T]) -> Vec<String> {
         names.iter().map(ToString::to_string).collect()
     }
     ContentView::Rule {
         handle,
-        text: rule.text.clone(),
+        text,
         comment: rule.comment.clone(),
         chains: names(&rule.chains),
         sets: names(&rule.sets),
@@ -129,21 +139,8 @@ fn base_chain_view(family: Family, base: &BaseChain) -> BaseChainView {
         1 => "accept".to_owned(),
         number => number.to_string(),
     };
-    let hook = hook_word(family, *hook).map_or_else(|| hook.to_string(), str::to_owned);
+    let hook = render::hook_name(family, *hook).map_or_else(|| hook.to_string(), str::to_owned);
     BaseChainView { kind: kind.clone(), hook, priority: *priority, policy, device: device.clone() }
-}
-
-/// nft(8)'s word for a hook number; each group of families numbers its hooks anew.
-fn hook_word(family: Family, hook: u32) -> Option<&'static str> {
-    let words: &[&str] = match family {
-        Family::Inet | Family::Ip | Family::Ip6 => {
-            &["prerouting", "input", "forward", "output", "postrouting", "ingress"]
-        }
-        Family::Bridge => &["prerouting", "input", "forward", "output", "postrouting"],
-        Family::Arp => &["input", "output", "forward"],
-        Family::Netdev => &["ingress", "egress"],
-    };
-    usize::try_from(hook).ok().and_then(|index| words.get(index).copied())
 }
 
 fn route_view(subject: &RouteSubject, snapshot: &RouteSnapshot) -> ContentView {
@@ -183,14 +180,10 @@ fn words(bits: u32, table: &[(u32, &str)]) -> Vec<String> {
     table.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, word)| (*word).to_owned()).collect()
 }
 
-/// An object's content in one line; empty where the name says it all.
-pub fn content_text(subject: &Subject, snapshot: &Snapshot) -> String {
-    match content_view(subject, snapshot) {
-        ContentView::Rule { text, comment, .. } => match comment {
-            _ if !text.is_empty() => text,
-            Some(comment) => format!("comment \"{comment}\""),
-            None => String::new(),
-        },
+/// An object's content in one line; empty where the name says it all. `made` is the nf_tables commit that made it.
+pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, made: Option<Generation>) -> String {
+    match content_view(texts, subject, snapshot, made) {
+        ContentView::Rule { text, .. } => text,
         ContentView::Chain { base: Some(base), .. } => {
             let BaseChainView { kind, hook, priority, policy, device } = base;
             let device = device.map(|device| format!(" device {device}")).unwrap_or_default();

@@ -81,8 +81,9 @@ fn row(object: &Object, actors: &mut Actors<'_>) -> Result<ObjectRow, JournalErr
         live: object.is_live(),
         created: object.created.time.into(),
         changed: object.changed.as_ref().map(|deed| deed.time.into()),
+        rewritten: object.rewritten.as_ref().map(|deed| deed.time.into()),
         removed: object.removed.as_ref().map(|deed| deed.time.into()),
         actor: actors.brief(object.created.attribution.actor())?,
-        text: content_text(&object.subject, &object.snapshot),
+        text: content_text(&actors.texts, &object.subject, &object.snapshot, object.created.generation),
     })
 }

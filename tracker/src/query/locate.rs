@@ -14,6 +14,17 @@ use crate::model::subject::{Class, Snapshot, Subject};
 
 /// How many removed objects an answer holds when nothing living has the name.
 const REMOVED_SHOWN: usize = 5;
+/// How many removed objects an answer holds that is about all of them.
+const REMOVED_LISTED: usize = 1000;
+
+/// Which objects of a name are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those that live; when there are none, those that went away last.
+    Now,
+    /// Those that live and, behind them, those that went away.
+    All,
+}
 
 /// Where a rule stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,14 +179,14 @@ impl fmt::Display for Locator {
     }
 }
 
-/// Objects a locator names in the scope the tracker last started in: the living ones; when there are none, those that
-/// went away last, newest first. A rule by its place names none: turn it into a handle first.
+/// Objects a locator names in the scope the tracker last started in: the living ones, and those that went away, newest
+/// first, as far as they are wanted. A rule by its place names none: turn it into a handle first.
 ///
 /// # Errors
 /// [`JournalError`] when the journal cannot be read.
-pub fn locate(journal: &dyn Read, locator: &Locator) -> Result<Vec<Object>, JournalError> {
+pub fn locate(journal: &dyn Read, locator: &Locator, reach: Reach) -> Result<Vec<Object>, JournalError> {
     let Some(scope) = journal.scope()? else { return Ok(Vec::new()) };
-    if let Some(subject) = locator.subject()
+    if let Some(subject) = locator.subject().filter(|_| reach == Reach::Now)
         && let Some(object) = journal.live(&scope, &subject)?
     {
         return Ok(vec![object]);
@@ -189,12 +200,13 @@ pub fn locate(journal: &dyn Read, locator: &Locator) -> Result<Vec<Object>, Jour
         }
         ControlFlow::Continue(())
     })?;
-    if !live.is_empty() {
+    if !live.is_empty() && reach == Reach::Now {
         return Ok(live);
     }
     removed.sort_by_key(|object| std::cmp::Reverse(object.id));
-    removed.truncate(REMOVED_SHOWN);
-    Ok(removed)
+    removed.truncate(if reach == Reach::Now { REMOVED_SHOWN } else { REMOVED_LISTED });
+    live.extend(removed);
+    Ok(live)
 }
 
 /// The sentence for a place in a chain where no rule stands.

@@ -9,7 +9,7 @@ use crate::model::gap::{Gap, GapReason};
 use crate::model::ids::{EntrySeq, ObjectId};
 use crate::model::operation::Operation;
 use crate::model::owner::Owner;
-use crate::model::subject::{Class, Snapshot, describe};
+use crate::model::subject::{Class, Snapshot, Subject, describe};
 use crate::model::time::WallTime;
 
 use super::actor::Actors;
@@ -24,30 +24,39 @@ const CHUNK: usize = 1_000;
 pub struct EventFilter {
     /// Only what this owner, or one below it, did or had done to its objects.
     pub owner: Option<Owner>,
-    /// Only changes of this object.
-    pub object: Option<ObjectId>,
+    /// Only changes of these objects; of all when there is none here.
+    pub objects: Vec<ObjectId>,
+    /// Only changes of objects of these classes; of all when there is none here.
+    pub classes: Vec<Class>,
     /// Only from this moment on.
     pub since: Option<WallTime>,
+    /// Only up to this moment.
+    pub until: Option<WallTime>,
 }
 
 impl EventFilter {
     fn accepts(&self, journal: &dyn Read, entry: &Entry) -> Result<bool, JournalError> {
-        if self.since.is_some_and(|since| entry_time(entry) < since) {
+        let time = entry_time(entry);
+        if self.since.is_some_and(|since| time < since) || self.until.is_some_and(|until| time > until) {
             return Ok(false);
         }
         match entry {
             Entry::Change(change) => self.accepts_change(journal, change),
-            Entry::Started { .. } | Entry::Gap(_) => Ok(self.object.is_none()),
-            Entry::Operation(Operation { kind, .. }) => Ok(self.object.is_none()
-                && self
-                    .owner
-                    .as_ref()
-                    .is_none_or(|owner| kind.owner().is_within(owner) || owner.is_within(kind.owner()))),
+            Entry::Started { .. } | Entry::Gap(_) => Ok(self.objects.is_empty()),
+            Entry::Operation(Operation { kind, .. }) => {
+                let of = kind.owner();
+                Ok(self.objects.is_empty()
+                    && self.classes.is_empty()
+                    && self.owner.as_ref().is_none_or(|owner| of.is_within(owner) || owner.is_within(of)))
+            }
         }
     }
 
     fn accepts_change(&self, journal: &dyn Read, change: &Change) -> Result<bool, JournalError> {
-        if self.object.is_some_and(|object| object != change.object) {
+        if !self.objects.is_empty() && !self.objects.contains(&change.object) {
+            return Ok(false);
+        }
+        if !self.classes.is_empty() && !self.classes.contains(&class_of(journal, change)?) {
             return Ok(false);
         }
         let Some(owner) = &self.owner else { return Ok(true) };
@@ -55,6 +64,18 @@ impl EventFilter {
             return Ok(true);
         }
         Ok(journal.object(change.object)?.is_some_and(|object| object.owner().is_within(owner)))
+    }
+}
+
+/// A removal carries no content, which tells a directory from a file.
+fn class_of(journal: &dyn Read, change: &Change) -> Result<Class, JournalError> {
+    match (&change.after, &change.subject) {
+        (Some(after), subject) => Ok(Class::of(subject, after)),
+        (None, subject @ Subject::Path(_)) => {
+            let known = journal.object(change.object)?;
+            Ok(known.map_or_else(|| Class::of(subject, &Snapshot::Xtables), |object| object.class()))
+        }
+        (None, subject) => Ok(Class::of(subject, &Snapshot::Xtables)),
     }
 }
 
@@ -76,8 +97,8 @@ pub fn log(journal: &dyn Read, filter: &EventFilter, limit: usize) -> Result<Log
     let mut chunk = journal.last_entries(CHUNK)?;
     let next = EntrySeq(chunk.last().map_or(0, |entry| entry.seq.0 + 1));
     let mut actors = Actors::new(journal);
-    if let Some(object) = filter.object {
-        return Ok(LogView { events: object_log(journal, object, filter, limit, &mut actors)?, next });
+    if !filter.objects.is_empty() {
+        return Ok(LogView { events: objects_log(journal, filter, limit, &mut actors)?, next });
     }
     let mut events = VecDeque::new();
     'reading: loop {
@@ -97,16 +118,20 @@ pub fn log(journal: &dyn Read, filter: &EventFilter, limit: usize) -> Result<Log
     Ok(LogView { events: events.into(), next })
 }
 
-/// The newest changes of one object that pass; its history is kept together, so nothing is searched.
-fn object_log(
+/// The newest changes of some objects that pass; an object's history is kept together, so nothing is searched.
+fn objects_log(
     journal: &dyn Read,
-    object: ObjectId,
     filter: &EventFilter,
     limit: usize,
     actors: &mut Actors<'_>,
 ) -> Result<Vec<EventView>, JournalError> {
+    let mut changes = Vec::new();
+    for object in &filter.objects {
+        changes.extend(journal.history(*object)?);
+    }
+    changes.sort_by_key(|change| change.seq);
     let mut events = VecDeque::new();
-    for RecordedChange { seq, change } in journal.history(object)?.into_iter().rev() {
+    for RecordedChange { seq, change } in changes.into_iter().rev() {
         let recorded = RecordedEntry { seq, entry: Entry::Change(change) };
         if events.len() < limit && filter.accepts(journal, &recorded.entry)? {
             events.push_front(event_view(&recorded, actors)?);
@@ -157,7 +182,10 @@ fn change_event(change: &Change, actors: &mut Actors<'_>) -> Result<ChangeEvent,
     let Change { object, kind, subject, after, deed } = change;
     let attribution = &deed.attribution;
     let (class, name, text) = match after {
-        Some(after) => (Class::of(subject, after), describe(subject, after), content_text(subject, after)),
+        Some(after) => {
+            let text = content_text(&actors.texts, subject, after, deed.generation);
+            (Class::of(subject, after), describe(subject, after), text)
+        }
         None => last_known(actors, change)?,
     };
     Ok(ChangeEvent {
@@ -175,12 +203,14 @@ fn change_event(change: &Change, actors: &mut Actors<'_>) -> Result<ChangeEvent,
     })
 }
 
-/// Class and name of a removed object: a removal carries no content, but a link's name and a path's kind are in it.
+/// Class, name and last content of a removed object: its removal carries no content.
 fn last_known(actors: &Actors<'_>, change: &Change) -> Result<(Class, String, String), JournalError> {
     let known = actors.journal().object(change.object)?;
+    let made = known.as_ref().and_then(|object| object.created.generation);
     let snapshot = known.map_or(Snapshot::Xtables, |object| object.snapshot);
     let class = Class::of(&change.subject, &snapshot);
-    Ok((class, describe(&change.subject, &snapshot), String::new()))
+    let text = content_text(&actors.texts, &change.subject, &snapshot, made);
+    Ok((class, describe(&change.subject, &snapshot), text))
 }
 
 fn operation_event(operation: &Operation) -> OperationEvent {
@@ -211,6 +241,7 @@ pub fn gap_view(gap: &Gap) -> GapView {
         GapReason::GenerationSkipped { .. } => ("generation-skipped", None),
         GapReason::Undecoded { source } => ("undecoded", Some(*source)),
         GapReason::Partial { source } => ("partial", Some(*source)),
+        GapReason::Unannounced { source } => ("unannounced", Some(*source)),
         GapReason::JournalLost => ("journal-lost", None),
         GapReason::JournalFailed { .. } => ("journal-failed", None),
     };

@@ -2,6 +2,7 @@
 //! documents of [`crate::control::api`]; it neither knows whether a tracker runs nor touches the kernel.
 
 mod actor;
+mod blame;
 mod content;
 mod ipsets;
 mod list;
@@ -11,18 +12,21 @@ mod object;
 mod operation;
 mod plan;
 mod status;
+mod texts;
 mod undo;
 
 pub use actor::{Actors, actor_view};
+pub use blame::blame;
 pub use content::content_text;
 pub use ipsets::ip_set_names;
 pub use list::{list, owners};
-pub use locate::{BadDestination, Destination, Locator, RulePlace, locate, no_such_position};
+pub use locate::{BadDestination, Destination, Locator, Reach, RulePlace, locate, no_such_position};
 pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};
 pub use object::{HISTORY_SHOWN, object_by_id, object_view};
 pub use operation::operation_view;
 pub use plan::plan_view;
 pub use status::stopped_status;
+pub use texts::Texts;
 pub use undo::{undo_dry_run_view, undo_view};
 
 #[cfg(test)]

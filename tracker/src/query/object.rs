@@ -8,6 +8,7 @@ use crate::model::object::{Deed, Object};
 
 use super::actor::{Actors, actor_view};
 use super::content::{content_text, content_view};
+use super::texts::Texts;
 
 /// How many changes of an object's history a document shows: the first, and the last ones.
 pub const HISTORY_SHOWN: usize = 10;
@@ -28,6 +29,7 @@ pub fn object_view(journal: &dyn Read, object: &Object, position: Option<u64>) -
     let Object { id, scope, subject, snapshot, digest: _, created, changed, rewritten, removed } = object;
     let deed = |deed: &Option<Deed>| deed.as_ref().map(|deed| deed_view(journal, deed)).transpose();
     let changes = journal.history(*id)?;
+    let texts = Texts::new(journal);
     Ok(ObjectView {
         id: *id,
         class: object.class(),
@@ -38,8 +40,8 @@ pub fn object_view(journal: &dyn Read, object: &Object, position: Option<u64>) -
         boot: scope.boot.to_string(),
         netns: scope.netns,
         position,
-        text: content_text(subject, snapshot),
-        content: content_view(subject, snapshot),
+        text: content_text(&texts, subject, snapshot, created.generation),
+        content: content_view(&texts, subject, snapshot, created.generation),
         created: deed_view(journal, created)?,
         changed: deed(changed)?,
         rewritten: deed(rewritten)?,

@@ -1,28 +1,31 @@
 //! Plans as documents.
 
 use crate::control::api::{KeptView, PlanView, RefusalView, StepView};
+use crate::journal::Read;
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::Owner;
 use crate::model::subject::{Class, Subject};
 use crate::rollback::{Kept, Plan, Refusal, Step};
 
 use super::content::content_text;
+use super::texts::Texts;
 
 /// The plan that takes back what `owner` made.
-pub fn plan_view(owner: &Owner, plan: &Plan) -> PlanView {
-    let steps = plan.steps().iter().map(step_view).collect();
+pub fn plan_view(journal: &dyn Read, owner: &Owner, plan: &Plan) -> PlanView {
+    let texts = Texts::new(journal);
+    let steps = plan.steps().iter().map(|step| step_view(&texts, step)).collect();
     let view = PlanView::new(owner.clone(), steps, refusal_views(plan.refusals()), kept_views(plan.kept()));
     PlanView { text: plan.to_string(), ..view }
 }
 
-fn step_view(step: &Step) -> StepView {
+fn step_view(texts: &Texts<'_>, step: &Step) -> StepView {
     let why = step.why();
     StepView {
         object: step.object(),
         class: Class::of(step.subject(), step.snapshot()),
         name: step.describe(),
         within: within(step.subject()),
-        text: content_text(step.subject(), step.snapshot()),
+        text: content_text(texts, step.subject(), step.snapshot(), None),
         owner: why.owner.clone(),
         certainty: why.certainty,
         why: why.evidence.as_ref().map_or_else(|| "no evidence was kept".to_owned(), ToString::to_string),

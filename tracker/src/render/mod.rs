@@ -15,10 +15,16 @@ mod ruleset;
 mod tests;
 
 pub use iptables::{iptables, iptables_save};
-pub use nft::{nft, nft_ruleset, nft_table};
+pub use nft::{
+    base_chain, elements, flowtable_lines, hook_name, nft, nft_ruleset, nft_table, object_lines, set_declaration,
+};
 pub use ruleset::{Chain, Ruleset, Table};
 
-use crate::model::nft::{ElementSnapshot, SetSnapshot};
+use crate::model::ids::ChainName;
+use crate::model::nft::{ElementSnapshot, Family, RuleSnapshot, SetSnapshot, TableRef};
+
+/// The tables `iptables` has, which iptables-nft makes in the families `ip` and `ip6`, in the order it saves them.
+pub const IPTABLES: [&str; 5] = ["mangle", "security", "raw", "filter", "nat"];
 
 /// A rule as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +33,25 @@ pub struct Rendered {
     pub text: String,
     /// Whether it is what the tool prints; else there are brackets in it that say what is missing.
     pub is_exact: bool,
+}
+
+/// Whether `iptables-save` or `ip6tables-save` lists a table of this name.
+pub fn is_iptables(table: &TableRef) -> bool {
+    matches!(table.family, Family::Ip | Family::Ip6) && IPTABLES.contains(&table.name.as_str())
+}
+
+/// A rule in the words of the tool that its table is listed by: [`iptables`] where it is one of iptables' tables and can
+/// be written so, else [`nft`].
+pub fn rule(table: &TableRef, chain: &ChainName, rule: &RuleSnapshot, surroundings: &dyn Surroundings) -> Rendered {
+    if !is_iptables(table) {
+        return nft(table.family, rule, surroundings);
+    }
+    let rendered = iptables(table.family, chain.as_str(), rule, surroundings);
+    if rendered.is_exact {
+        return rendered;
+    }
+    let native = nft(table.family, rule, surroundings);
+    if native.is_exact { native } else { rendered }
 }
 
 /// A table or a whole ruleset as text.

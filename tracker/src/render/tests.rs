@@ -67,7 +67,6 @@ fn rule(expressions: Vec<u8>) -> RuleSnapshot {
         sets: Vec::new(),
         objects: Vec::new(),
         comment: Some("c".to_owned()),
-        text: String::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod compare;
 mod footprint;
+mod listing;
 mod machine;
 mod measurements;
 mod probe;
@@ -90,6 +91,7 @@ fn measure(arguments: &BenchArguments, programs: &Path) -> Result<Report, XtaskE
             footprints.push(footprint::run(programs, &scene)?);
         }
     }
+    let listing = is_wanted(listing::NAME).then(|| listing::run(programs, arguments.quick)).transpose()?;
     machine.note_end();
-    Ok(Report { machine, is_quick: arguments.quick, comparisons, footprints })
+    Ok(Report { machine, is_quick: arguments.quick, comparisons, footprints, listing })
 }

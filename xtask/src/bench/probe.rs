@@ -11,6 +11,12 @@ use clap::ValueEnum;
 use netdeed_tests::Failure;
 use netdeed_tests::node::{self, Node};
 
+use netdeed_tracker::capture;
+use netdeed_tracker::model::live::Ruleset;
+use netdeed_tracker::model::nft::{NftItem, NftSnapshot, NftSubject};
+use netdeed_tracker::model::subject::{Snapshot, Subject};
+use netdeed_tracker::render;
+
 use crate::error::XtaskError;
 
 /// The table and the chain single rules go into.
@@ -46,6 +52,10 @@ pub(super) enum Probe {
     Send,
     /// `mkdir` and `rmdir` in the directory at the path, a pair.
     Mkdir,
+    /// Reading and decoding the ruleset, a rule.
+    ReadRules,
+    /// Putting the rules of the ruleset into words, a rule.
+    RenderRules,
 }
 
 impl Probe {
@@ -83,6 +93,7 @@ impl Probe {
             Self::AddRule => 5,
             Self::Restore => 0,
             Self::Spawn | Self::Getpid | Self::Sendto | Self::Send | Self::Mkdir => 1,
+            Self::ReadRules | Self::RenderRules => 1,
         }
     }
 
@@ -116,6 +127,8 @@ impl Probe {
                 })
             }
             Self::Mkdir => Box::new(move || make_directories(&path)),
+            Self::ReadRules => Box::new(|| read_rules().map(|(time, _)| time)),
+            Self::RenderRules => Box::new(render_rules),
         })
     }
 }
@@ -175,6 +188,35 @@ fn make_directories(parent: &Path) -> Result<f64, XtaskError> {
         std::fs::create_dir(&path).map_err(failed("make directory"))?;
         std::fs::remove_dir(&path).map_err(failed("remove directory"))
     })
+}
+
+/// The ruleset, and the nanoseconds it took for each of its rules.
+fn read_rules() -> Result<(f64, Ruleset), XtaskError> {
+    let began = Instant::now();
+    let ruleset = capture::ruleset().map_err(|error| Failure::new("cannot read the ruleset", error))?;
+    Ok((nanoseconds(began.elapsed()) / count(&ruleset), ruleset))
+}
+
+fn count(ruleset: &Ruleset) -> f64 {
+    let is_rule = |item: &NftItem| matches!(item, NftItem::Rule { .. });
+    let rules =
+        ruleset.objects.iter().filter(|(subject, _)| matches!(subject, Subject::Nft(nft) if is_rule(&nft.item)));
+    rules.count().max(1) as f64
+}
+
+fn render_rules() -> Result<f64, XtaskError> {
+    let (_, ruleset) = read_rules()?;
+    let began = Instant::now();
+    for (subject, snapshot) in &ruleset.objects {
+        if let (
+            Subject::Nft(NftSubject { table, item: NftItem::Rule { chain, .. } }),
+            Snapshot::Nft(NftSnapshot::Rule(rule)),
+        ) = (subject, snapshot)
+        {
+            black_box(render::rule(table, chain, rule, &()));
+        }
+    }
+    Ok(nanoseconds(began.elapsed()) / count(&ruleset))
 }
 
 /// A socket nobody reads (its queue is full soon, and what comes then is dropped at little cost) and one to send with.

@@ -9,6 +9,7 @@ use crate::error::XtaskError;
 
 use super::compare::{Comparison, Pairing};
 use super::footprint::Footprint;
+use super::listing::{self, Listing};
 use super::machine::Machine;
 
 /// Everything between these lines of the documentation is written by [`Report::write`]; the rest is by hand.
@@ -21,6 +22,7 @@ pub(super) struct Report {
     pub(super) is_quick: bool,
     pub(super) comparisons: Vec<Comparison>,
     pub(super) footprints: Vec<Footprint>,
+    pub(super) listing: Option<Listing>,
 }
 
 /// Whether an aim is met.
@@ -125,6 +127,37 @@ impl Report {
         table
     }
 
+    fn listing(&self, listing: &Listing) -> Table {
+        let Listing { lines, ratio, figures, rates } = listing;
+        let mut table = table(&[
+            "listing",
+            "lines",
+            "netdeed blame",
+            "iptables-save",
+            "ratio",
+            "95 %",
+            "pairs",
+            "aim",
+            "read",
+            "rendered",
+        ]);
+        let rate = |rate: f64| format!("{:.0} rules/s", rate);
+        table.add_row([
+            listing::NAME.to_owned(),
+            lines.to_string(),
+            duration(figures.0),
+            duration(figures.1),
+            format!("{:.3}", ratio.median),
+            format!("{:.3} to {:.3}", ratio.interval.0, ratio.interval.1),
+            ratio.count.to_string(),
+            format!("{:.2}", listing::MOST_OVER_SAVE),
+            rate(rates.0),
+            rate(rates.1),
+        ]);
+        align_right(&mut table, 1..=9);
+        table
+    }
+
     /// What is not as it should be, a line each.
     fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
@@ -150,6 +183,15 @@ impl Report {
                 remarks.push(format!("{name}: {disturbed} rounds were repeated, other BPF programs came or went."));
             }
         }
+        if let Some(Listing { ratio, .. }) = &self.listing
+            && ratio.interval.1 > listing::MOST_OVER_SAVE
+        {
+            let (name, aim) = (listing::NAME, listing::MOST_OVER_SAVE);
+            remarks.push(format!(
+                "{name} may miss its aim of {aim:.2}: the median of {} pairs is between {:.3} and {:.3}.",
+                ratio.count, ratio.interval.0, ratio.interval.1
+            ));
+        }
         for Footprint { name, lost, .. } in &self.footprints {
             if *lost > 0 {
                 remarks.push(format!("{name}: {lost} records were lost and had to be found by a dump."));
@@ -173,6 +215,9 @@ impl fmt::Display for Report {
         }
         if !self.footprints.is_empty() {
             writeln!(f, "{}\n", self.footprints())?;
+        }
+        if let Some(listing) = &self.listing {
+            writeln!(f, "{}\n", self.listing(listing))?;
         }
         match &self.remarks()[..] {
             [] => writeln!(f, "Every aim is met."),

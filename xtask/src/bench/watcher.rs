@@ -113,6 +113,11 @@ impl<'a> Netdeed<'a> {
         self.tracker.pid()
     }
 
+    /// Where it listens.
+    pub(super) fn socket(&self) -> &Path {
+        &self.files.socket
+    }
+
     /// What it says of itself.
     pub(super) fn status(&self) -> Result<StatusView, XtaskError> {
         self.runtime.block_on(self.client.status()).map_err(|error| self.broken(&error))

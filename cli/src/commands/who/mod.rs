@@ -1,6 +1,10 @@
 //! `netdeed who`
 
 mod stopped;
+mod trace;
+
+pub(crate) use stopped::{is_here, who as stopped_who};
+pub(crate) use trace::{Around, Step, TraceView};
 
 use std::path::PathBuf;
 
@@ -8,6 +12,7 @@ use clap::Subcommand;
 use netdeed_tracker::control::api::{WhoQuery, WhoView};
 use netdeed_tracker::model::ids::{Handle, ObjectId};
 use netdeed_tracker::model::nft::Family;
+use netdeed_tracker::query::Reach;
 
 use crate::args::Global;
 use crate::error::CliError;
@@ -88,6 +93,8 @@ enum Thing {
         /// Its path
         path: PathBuf,
     },
+    /// The rules that traced packets met, from standard input or from a monitor it runs
+    Trace(trace::TraceArgs),
     /// An IP set, or a member of one
     #[command(name = "ipset", after_help = "Example: netdeed who ipset KUBE-CLUSTER-IP 10.96.0.1,tcp:443")]
     IpSet {
@@ -116,11 +123,13 @@ struct Place {
 
 pub(crate) async fn run(global: &Global, output: &Output, args: WhoArgs) -> Result<(), CliError> {
     let who = match args.thing {
+        Thing::Trace(args) => return trace::run(global, output, &args).await,
         Thing::Object { id } => object(global, ObjectId(id)).await?,
         thing => {
             let query = query(thing)?;
             let locator = query.locator()?;
-            ask(global, async |client| client.who(&query).await, |stopped| stopped::who(stopped, locator)).await?
+            ask(global, async |client| client.who(&query).await, |stopped| stopped::who(stopped, locator, Reach::Now))
+                .await?
         }
     };
     output.write(who, write_who)
@@ -154,13 +163,14 @@ fn query(thing: Thing) -> Result<WhoQuery, CliError> {
         Thing::Address { address } => WhoQuery { address: Some(address), ..class("address") },
         Thing::Dir { path } => WhoQuery { path: Some(absolute(path)?), ..class("dir") },
         Thing::File { path } => WhoQuery { path: Some(absolute(path)?), ..class("file") },
+        Thing::Trace(_) => return Err(CliError::Usage("a trace is read line by line".to_owned())),
         Thing::IpSet { name, member } => WhoQuery { name: Some(name), member, ..class("ipset") },
         Thing::Object { id } => return Err(CliError::Usage(format!("object {id} is asked for by its number"))),
     })
 }
 
 /// The path from the root on; symbolic links in it are not followed.
-fn absolute(path: PathBuf) -> Result<String, CliError> {
+pub(crate) fn absolute(path: PathBuf) -> Result<String, CliError> {
     let shown = path.display().to_string();
     let absolute = std::path::absolute(path).map_err(|error| CliError::Usage(format!("`{shown}`: {error}")))?;
     let text = absolute.into_os_string().into_string();

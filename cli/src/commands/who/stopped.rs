@@ -10,13 +10,13 @@ use netdeed_tracker::model::ids::{BootId, ChainName, Handle, NetnsId, ObjectId};
 use netdeed_tracker::model::nft::{NftItem, NftSubject, TableRef};
 use netdeed_tracker::model::object::{Object, Scope};
 use netdeed_tracker::model::subject::{Snapshot, Subject};
-use netdeed_tracker::query::{self, Locator, RulePlace};
+use netdeed_tracker::query::{self, Locator, Reach, RulePlace};
 
 use crate::error::CliError;
 use crate::tracker::Stopped;
 
 /// Answers from the journal and the live ruleset.
-pub(super) fn who(stopped: &Stopped, locator: Locator) -> Result<WhoView, CliError> {
+pub(crate) fn who(stopped: &Stopped, locator: Locator, reach: Reach) -> Result<WhoView, CliError> {
     let asked = locator.to_string();
     let (locator, rule) = match &locator {
         Locator::Path { .. } => (locator, None),
@@ -32,12 +32,13 @@ pub(super) fn who(stopped: &Stopped, locator: Locator) -> Result<WhoView, CliErr
         }
     };
     let journal = stopped.journal.as_ref();
-    let objects = query::locate(journal, &locator).map_err(stopped.failed())?;
+    let objects = query::locate(journal, &locator, reach).map_err(stopped.failed())?;
     if objects.is_empty() {
         return Err(unknown(format!("the journal knows no {asked}")));
     }
     if let Some(rule) = &rule {
-        objects.iter().try_for_each(|object| rule.is(object, &asked))?;
+        let mut claimed = objects.iter().filter(|object| reach == Reach::Now || object.is_live());
+        claimed.try_for_each(|object| rule.is(object, &asked))?;
     }
     let position = rule.map(|rule| rule.position);
     let views = objects.iter().map(|object| query::object_view(journal, object, position));
@@ -103,7 +104,7 @@ fn live_rule(table: &TableRef, chain: &ChainName, place: RulePlace) -> Result<Op
 }
 
 /// That the journal is of this boot and this network namespace: elsewhere a handle or a name is another thing's.
-fn is_here(stopped: &Stopped) -> Result<(), CliError> {
+pub(crate) fn is_here(stopped: &Stopped) -> Result<(), CliError> {
     let Some(Scope { boot, netns }) = stopped.journal.scope().map_err(stopped.failed())? else { return Ok(()) };
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     if BootId::parse(&text) != Some(boot) {

@@ -46,7 +46,6 @@ fn rule(chain: &str, comment: Option<&str>, chains: &[&str], sets: &[&str]) -> T
         sets: sets.iter().map(|name| SetName::from(*name)).collect(),
         objects: Vec::new(),
         comment: comment.map(str::to_owned),
-        text: String::new(),
     };
     let item = NftItem::Rule { chain: chain.into(), handle: Handle(5) };
     nft(Family::Ip, "filter", item, NftSnapshot::Rule(content))

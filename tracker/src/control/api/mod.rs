@@ -4,6 +4,7 @@
 //! added; a renamed or removed field is a new schema. `docs/api.md` describes them for people.
 
 mod actor;
+mod blame;
 mod error;
 mod log;
 mod object;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use actor::{ActorBrief, ActorView, CniView, ImageView};
+pub use blame::{BlameDeed, BlameLine, BlameQuery, BlameView, Syntax};
 pub use error::{ErrorCode, ErrorEnvelope, ErrorView};
 pub use log::{ChangeEvent, EventDetail, EventView, GapList, GapView, LogView, OperationEvent};
 pub use object::{
@@ -76,6 +78,7 @@ documents!(
     LogView => "log",
     EventView => "event",
     GapList => "gaps",
+    BlameView => "blame",
     PlanView => "plan",
     ProgressView => "progress",
     OperationView => "operation",

@@ -31,6 +31,9 @@ pub struct ObjectRow {
     pub created: TimeView,
     /// When its content last changed.
     pub changed: Option<TimeView>,
+    /// When it was last removed and added again with equal content.
+    #[serde(default)]
+    pub rewritten: Option<TimeView>,
     /// When it went away.
     pub removed: Option<TimeView>,
     /// Who made it.

@@ -11,7 +11,7 @@ use crate::model::nft::Family;
 use crate::model::owner::{Certainty, Owner};
 use crate::model::path::AbsPath;
 use crate::model::subject::Class;
-use crate::query::{Destination, Locator, RulePlace};
+use crate::query::{Destination, EventFilter, Locator, RulePlace};
 
 use super::time::TimeView;
 
@@ -42,16 +42,29 @@ impl ObjectsQuery {
     /// # Errors
     /// [`BadRequest`] for a word that names no class.
     pub fn filter(&self) -> Result<ObjectFilter, BadRequest> {
-        let words = self.class.as_deref().unwrap_or_default().split(',').filter(|word| !word.is_empty());
-        let classes = words.map(|word| word.trim().parse::<Class>()).collect::<Result<_, _>>();
         Ok(ObjectFilter {
             owner: self.owner.clone(),
-            classes: classes.map_err(|error| BadRequest(error.to_string()))?,
+            classes: classes(self.class.as_deref())?,
             certainty: self.certainty,
             include_removed: self.removed,
             scope: None,
         })
     }
+}
+
+fn classes(words: Option<&str>) -> Result<Vec<Class>, BadRequest> {
+    let words = words.unwrap_or_default().split(',').filter(|word| !word.is_empty());
+    let classes = words.map(|word| word.trim().parse::<Class>()).collect::<Result<_, _>>();
+    classes.map_err(|error| BadRequest(error.to_string()))
+}
+
+fn objects(numbers: Option<&str>) -> Result<Vec<ObjectId>, BadRequest> {
+    let numbers = numbers.unwrap_or_default().split(',').filter(|number| !number.is_empty());
+    let parse = |number: &str| {
+        let bad = |_| BadRequest(format!("expected numbers of objects separated by commas but found `{number}`"));
+        number.trim().parse().map(ObjectId).map_err(bad)
+    };
+    numbers.map(parse).collect()
 }
 
 /// Which entries to show.
@@ -60,12 +73,32 @@ impl ObjectsQuery {
 pub struct LogQuery {
     /// Only what this owner did or what was done to its objects.
     pub owner: Option<Owner>,
-    /// Only changes of this object.
-    pub object: Option<ObjectId>,
+    /// Only changes of these objects, by their numbers separated by commas.
+    pub object: Option<String>,
+    /// Only changes of objects of these classes, separated by commas.
+    pub class: Option<String>,
     /// Only from this moment on.
     pub since: Option<TimeView>,
+    /// Only up to this moment.
+    pub until: Option<TimeView>,
     /// At most this many, the newest.
     pub limit: Option<u64>,
+}
+
+impl LogQuery {
+    /// The filter it means.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for what names no class or no object.
+    pub fn filter(&self) -> Result<EventFilter, BadRequest> {
+        Ok(EventFilter {
+            owner: self.owner.clone(),
+            objects: objects(self.object.as_deref())?,
+            classes: classes(self.class.as_deref())?,
+            since: self.since.map(|time| time.0),
+            until: self.until.map(|time| time.0),
+        })
+    }
 }
 
 /// Which entries to follow.
@@ -74,10 +107,27 @@ pub struct LogQuery {
 pub struct FollowQuery {
     /// Only what this owner did or what was done to its objects.
     pub owner: Option<Owner>,
-    /// Only changes of this object.
-    pub object: Option<ObjectId>,
+    /// Only changes of these objects, by their numbers separated by commas.
+    pub object: Option<String>,
+    /// Only changes of objects of these classes, separated by commas.
+    pub class: Option<String>,
     /// First entry wanted, see [`super::LogView::next`]; without it, only entries yet to come.
     pub from: Option<EntrySeq>,
+}
+
+impl FollowQuery {
+    /// The filter it means.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for what names no class or no object.
+    pub fn filter(&self) -> Result<EventFilter, BadRequest> {
+        Ok(EventFilter {
+            owner: self.owner.clone(),
+            objects: objects(self.object.as_deref())?,
+            classes: classes(self.class.as_deref())?,
+            ..EventFilter::default()
+        })
+    }
 }
 
 /// Which thing is asked about. Which fields are needed depends on `class`.
@@ -104,6 +154,8 @@ pub struct WhoQuery {
     pub address: Option<String>,
     /// An absolute path.
     pub path: Option<String>,
+    /// All that ever had the name, not only what has it now.
+    pub removed: bool,
     /// A member of an IP set, by what `ipset list` prints of it; the set itself when not given.
     pub member: Option<String>,
 }

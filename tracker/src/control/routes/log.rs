@@ -21,18 +21,18 @@ const GREATEST_LIMIT: u64 = 100_000;
 
 /// `GET /v1/log`
 pub(in crate::control) async fn log(State(api): State<Api>, asked: Asked<LogQuery>) -> Answer<LogView> {
-    let LogQuery { owner, object, since, limit } = understood(asked)?;
-    let default = if since.is_some() { GREATEST_LIMIT } else { DEFAULT_LIMIT };
-    let limit = usize::try_from(limit.unwrap_or(default).min(GREATEST_LIMIT)).unwrap_or(usize::MAX);
-    let filter = EventFilter { owner, object, since: since.map(|since| since.0) };
+    let query = understood(asked)?;
+    let default = if query.since.is_some() { GREATEST_LIMIT } else { DEFAULT_LIMIT };
+    let limit = usize::try_from(query.limit.unwrap_or(default).min(GREATEST_LIMIT)).unwrap_or(usize::MAX);
+    let filter = query.filter()?;
     api.blocking(move |node| Ok(answer(query::log(node.journal().as_ref(), &filter, limit)?))).await
 }
 
 /// `GET /v1/log/follow`: one line per entry, without an end.
 pub(in crate::control) async fn follow(State(api): State<Api>, asked: Asked<FollowQuery>) -> Result<Response, Failure> {
-    let FollowQuery { owner, object, from } = understood(asked)?;
-    let filter = EventFilter { owner, object, since: None };
-    let from = match from {
+    let query = understood(asked)?;
+    let filter = query.filter()?;
+    let from = match query.from {
         Some(from) => from,
         None => api.blocking(|node| Ok(query::log(node.journal().as_ref(), &EventFilter::default(), 0)?.next)).await?,
     };

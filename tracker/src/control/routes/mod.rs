@@ -1,5 +1,6 @@
 //! One file per family of endpoints.
 
+pub(super) mod blame;
 pub(super) mod change;
 pub(super) mod log;
 pub(super) mod read;

@@ -7,21 +7,23 @@ use crate::control::failure::Failure;
 use crate::control::node::{Node, NodeError};
 use crate::control::server::Api;
 use crate::model::ids::Handle;
-use crate::query::{self, Locator, RulePlace};
+use crate::query::{self, Locator, Reach, RulePlace};
 
 use super::{Answer, Asked, answer, understood};
 
 /// `GET /v1/who`
 pub(in crate::control) async fn who(State(api): State<Api>, asked: Asked<WhoQuery>) -> Answer<WhoView> {
-    let locator = understood(asked)?.locator()?;
-    api.blocking(move |node| Ok(answer(answer_who(node, locator)?))).await
+    let query = understood(asked)?;
+    let locator = query.locator()?;
+    let reach = if query.removed { Reach::All } else { Reach::Now };
+    api.blocking(move |node| Ok(answer(answer_who(node, locator, reach)?))).await
 }
 
-fn answer_who(node: &dyn Node, locator: Locator) -> Result<WhoView, Failure> {
+fn answer_who(node: &dyn Node, locator: Locator, reach: Reach) -> Result<WhoView, Failure> {
     let asked = locator.to_string();
     let (locator, position) = placed(node, locator)?;
     let journal = node.journal();
-    let objects = query::locate(journal.as_ref(), &locator)?;
+    let objects = query::locate(journal.as_ref(), &locator, reach)?;
     if objects.is_empty() {
         return Err(unrecorded(&asked, position));
     }

@@ -23,7 +23,6 @@ mod set;
 mod table;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use netlink_packet_core::NetlinkBuffer;
 

@@ -5,7 +5,6 @@ use super::canonical::rule_digest;
 use super::expression::{References, expressions};
 use super::report::Reason;
 use super::table::table_ref;
-use super::text;
 use crate::model::ids::{ChainName, Handle};
 use crate::model::nft::{Family, NftItem, NftSnapshot, RuleSnapshot, TableRef};
 
@@ -26,7 +25,6 @@ pub(super) fn rule(family: Family, attributes: &[u8]) -> Result<(TableRef, NftIt
     let References { chains, sets, objects } = references;
     let snapshot = RuleSnapshot {
         content: rule_digest(list, userdata, compat)?,
-        text: text::rule(family, list, comment.as_deref()),
         expressions: list.to_vec(),
         compat: compat.to_vec(),
         userdata: userdata.to_vec(),

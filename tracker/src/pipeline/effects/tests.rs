@@ -27,7 +27,6 @@ fn content(text: &str) -> Snapshot {
         sets: Vec::new(),
         objects: Vec::new(),
         comment: None,
-        text: text.to_owned(),
     }))
 }
 

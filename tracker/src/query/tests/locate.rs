@@ -10,10 +10,10 @@ use crate::model::object::{Object, Scope};
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::path::AbsPath;
 use crate::model::subject::Subject;
-use crate::query::{Destination, Locator, RulePlace, locate};
+use crate::query::{Destination, Locator, Reach, RulePlace, locate};
 
 fn names(locator: &Locator) -> Vec<String> {
-    locate(&journal(), locator).expect("memory").iter().map(Object::describe).collect()
+    locate(&journal(), locator, Reach::Now).expect("memory").iter().map(Object::describe).collect()
 }
 
 fn rule(family: Family, handle: u64) -> Locator {
@@ -70,13 +70,13 @@ fn near_misses_find_nothing() {
 fn a_removed_link_is_shown_only_when_no_living_one_has_its_name() {
     let journal = journal();
     let flannel = Locator::Link { name: "flannel.1".into() };
-    let found = locate(&journal, &flannel).expect("memory");
+    let found = locate(&journal, &flannel, Reach::Now).expect("memory");
     assert_eq!(found.iter().map(|object| (object.id.0, object.is_live())).collect::<Vec<_>>(), [(9, false)]);
 
     let content = found[0].snapshot.clone();
     let nobody = Attribution::unknown(Evidence::Baseline);
     world::record(&journal, 20, ChangeKind::Created, 70, Subject::Link(Ifindex(12)), Some(content), nobody);
-    let found = locate(&journal, &flannel).expect("memory");
+    let found = locate(&journal, &flannel, Reach::Now).expect("memory");
     assert_eq!(found.iter().map(|object| (object.id.0, object.is_live())).collect::<Vec<_>>(), [(20, true)]);
 }
 
@@ -84,7 +84,7 @@ fn a_removed_link_is_shown_only_when_no_living_one_has_its_name() {
 fn kernel_objects_of_an_earlier_boot_are_not_found_and_directories_are() {
     let journal = journal();
     journal.begin(Scope { boot: BootId(*b"the boot after i"), ..world::scope() }, world::at(90));
-    let found = |locator: &Locator| locate(&journal, locator).expect("memory").len();
+    let found = |locator: &Locator| locate(&journal, locator, Reach::Now).expect("memory").len();
     assert_eq!(found(&rule(Family::Ip, 16)), 0, "a handle means nothing after a boot");
     assert_eq!(found(&Locator::Link { name: "cni0".into() }), 0);
     assert_eq!(found(&Locator::Path { path: AbsPath::new(Path::new("/etc/cni/net.d")).expect("absolute") }), 1);

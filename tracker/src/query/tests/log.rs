@@ -5,6 +5,7 @@ use crate::control::tests::fixture::memory::Memory;
 use crate::control::tests::fixture::world::{self, journal, owner};
 use crate::journal::{Entry, Read};
 use crate::model::ids::{EntrySeq, ObjectId};
+use crate::model::subject::Class;
 use crate::query::{EventFilter, follow, log};
 
 fn line(event: &EventView) -> String {
@@ -44,10 +45,27 @@ fn limits_take_the_newest_and_since_takes_the_later() {
     assert_eq!(newest, ["gap overrun", "removed link flannel.1 by admin/root"]);
     let since = EventFilter { since: Some(world::at(31)), ..Default::default() };
     assert_eq!(lines(&journal, &since, 100).len(), 3);
-    let object = EventFilter { object: Some(ObjectId(3)), ..Default::default() };
+    let object = EventFilter { objects: vec![ObjectId(3)], ..Default::default() };
     let rule = "rule ip filter FORWARD handle 16 by kubernetes/kube-proxy";
     assert_eq!(lines(&journal, &object, 100), [format!("created {rule}"), format!("rewritten {rule}")]);
     assert_eq!(lines(&journal, &object, 1), [format!("rewritten {rule}")]);
+    let until = EventFilter { until: Some(world::at(1)), ..object.clone() };
+    assert_eq!(lines(&journal, &until, 100), [format!("created {rule}")]);
+    let two = EventFilter { objects: vec![ObjectId(7), ObjectId(3)], ..object };
+    let both = lines(&journal, &two, 100);
+    assert_eq!(both.len(), 3, "{both:?}");
+    assert!(both[1].contains("cni0"), "in the order of what happened: {both:?}");
+}
+
+#[test]
+fn classes_take_changes_of_their_own_and_what_may_be_missing() {
+    let filter = EventFilter { classes: vec![Class::Link], ..Default::default() };
+    let links = lines(&journal(), &filter, 100);
+    assert!(
+        links.iter().all(|line| line.contains(" link ") || line == "started" || line.starts_with("gap ")),
+        "{links:?}"
+    );
+    assert!(links.iter().any(|line| line == "removed link flannel.1 by admin/root"), "{links:?}");
 }
 
 #[test]

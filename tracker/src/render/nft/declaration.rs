@@ -28,7 +28,7 @@ const CONCATENATION: u32 = 13;
 const VERDICT: u32 = 0xffff_ff00;
 
 /// What a set's attributes say.
-struct Declaration<'a> {
+pub(super) struct Declaration<'a> {
     key: Option<u32>,
     data: Option<u32>,
     policy: u32,
@@ -80,17 +80,24 @@ pub(super) fn push_set(
     content: &SetContent<'_>,
     surroundings: &dyn Surroundings,
 ) {
-    let set = content.set;
+    if let Some(declaration) = push_declaration(writer, name, content.set) {
+        push_elements(writer, family, content, &declaration, surroundings);
+    }
+    writer.push("\t}\n");
+}
+
+/// All that comes before the elements; `None` where it is not understood.
+pub(super) fn push_declaration<'a>(writer: &mut Writer, name: &str, set: &'a SetSnapshot) -> Option<Declaration<'a>> {
     writer.push(if set.flags & (MAP | OBJECT) == 0 { "\tset " } else { "\tmap " });
     writer.name(name);
     writer.push(" {");
     writer.handle(set.handle);
     writer.push("\n");
-    match Declaration::of(set) {
+    let declaration = Declaration::of(set);
+    match &declaration {
         Some(declaration) => {
-            push_type(writer, set, &declaration);
-            push_details(writer, set, &declaration);
-            push_elements(writer, family, content, &declaration, surroundings);
+            push_type(writer, set, declaration);
+            push_details(writer, set, declaration);
         }
         None => {
             writer.push("\t\t");
@@ -98,7 +105,7 @@ pub(super) fn push_set(
             writer.push("\n");
         }
     }
-    writer.push("\t}\n");
+    declaration
 }
 
 /// `type ipv4_addr . inet_service : verdict`.
@@ -233,7 +240,7 @@ fn type_text(number: u32) -> Option<String> {
     names.filter(|names| !names.is_empty()).map(|names| names.join(" . "))
 }
 
-fn parts(key: u32, set: &SetSnapshot) -> Option<Vec<Part>> {
+pub(super) fn parts(key: u32, set: &SetSnapshot) -> Option<Vec<Part>> {
     let kinds: Option<Vec<(Datatype, usize)>> = types(key).into_iter().map(Datatype::of_set).collect();
     // beginnings and ends are compared as the kernel compares: from the first byte on
     let is_ordered = set.flags & INTERVAL != 0;

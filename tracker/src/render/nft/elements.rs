@@ -75,6 +75,11 @@ fn read(snapshot: &ElementSnapshot) -> Option<Raw<'_>> {
     Some(Raw { key, key_end, is_end: flags & INTERVAL_END != 0, element })
 }
 
+/// Whether it is for everything that no other element is for.
+pub(super) fn is_catch_all(snapshot: &ElementSnapshot) -> bool {
+    read(snapshot).is_some_and(|raw| raw.key.is_none())
+}
+
 /// The statements of `NFTA_*_EXPR` or of the list `NFTA_*_EXPRESSIONS`.
 pub(super) fn statements(one: Option<&[u8]>, list: Option<&[u8]>) -> Option<Vec<String>> {
     let expressions = match (list, one) {

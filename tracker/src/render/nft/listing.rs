@@ -15,6 +15,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Nothing yet; handles are not shown.
+    pub(super) fn new() -> Self {
+        Self { text: String::new(), is_exact: true, handles: Handles::Hidden }
+    }
+
     pub(super) fn push(&mut self, text: &str) {
         self.text.push_str(text);
     }
@@ -190,7 +195,7 @@ fn push_chain(writer: &mut Writer, family: Family, chain: &Chain<'_>, surroundin
     writer.push("\t}\n");
 }
 
-fn push_base(writer: &mut Writer, family: Family, base: &BaseChain) {
+pub(super) fn push_base(writer: &mut Writer, family: Family, base: &BaseChain) {
     let BaseChain { kind, hook, priority, policy, device } = base;
     writer.push("\t\ttype ");
     writer.name(kind);
@@ -223,7 +228,7 @@ fn push_base(writer: &mut Writer, family: Family, base: &BaseChain) {
 }
 
 /// nft's word for a hook number of a family.
-pub(super) fn hook_name(family: Family, hook: u32) -> Option<&'static str> {
+pub fn hook_name(family: Family, hook: u32) -> Option<&'static str> {
     const INET: [&str; 6] = ["prerouting", "input", "forward", "output", "postrouting", "ingress"];
     let names: &[&str] = match family {
         Family::Inet => &INET,

@@ -4,6 +4,7 @@
 //! leaves out when it lists, is left out: see [`context`]. Values of `meta time` and `meta hour` are not written, as nft
 //! writes them in the time zone of the machine it runs on.
 
+mod blocks;
 mod compare;
 mod context;
 mod datatype;
@@ -26,9 +27,10 @@ mod symbols;
 mod value;
 mod write;
 
+pub use self::blocks::{base_chain, elements, flowtable_lines, object_lines, set_declaration};
 use self::compare::Bound;
 use self::context::Context;
-pub use self::listing::{nft_ruleset, nft_table};
+pub use self::listing::{hook_name, nft_ruleset, nft_table};
 use self::registers::{Held, Load, Operation, Registers, Source};
 use self::value::Style;
 use super::{Rendered, Surroundings};

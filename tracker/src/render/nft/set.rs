@@ -74,6 +74,20 @@ fn typed(parts: &[Part], set: &SetSnapshot) -> Option<Vec<Part>> {
     Some(typed)
 }
 
+/// The elements in the order nft lists them.
+pub(super) fn listed<'e>(content: &SetContent<'e>, parts: &[Part]) -> Option<Vec<Element<'e>>> {
+    let order = match parts {
+        [(kind, _, is_host)] if kind.description().is_bitmask => Order::LowestBit { is_host: *is_host },
+        [(kind, _, false)] if !kind.is_text() => Order::First,
+        _ => Order::Last,
+    };
+    match (content.set.flags & INTERVAL != 0, parts.len()) {
+        (true, 1) => intervals(&content.elements),
+        (true, _) => plain(&content.elements, Order::Given),
+        (false, _) => plain(&content.elements, order),
+    }
+}
+
 impl Rule<'_> {
     /// `@name`, or the elements in braces. Keys are shifted right by `shift` bits before they are written.
     pub(super) fn set_text(&self, name: &[u8], parts: &[Part], shift: u32) -> Option<String> {
@@ -94,32 +108,36 @@ impl Rule<'_> {
         shift: u32,
         separator: impl Fn(usize) -> &'static str,
     ) -> Option<String> {
-        let is_interval = content.set.flags & INTERVAL != 0;
-        let order = match parts {
-            [(kind, _, is_host)] if kind.description().is_bitmask => Order::LowestBit { is_host: *is_host },
-            [(kind, _, false)] if !kind.is_text() => Order::First,
-            _ => Order::Last,
-        };
-        let elements = match (is_interval, parts.len()) {
-            (true, 1) => intervals(&content.elements)?,
-            (true, _) => plain(&content.elements, Order::Given)?,
-            (false, _) => plain(&content.elements, order)?,
-        };
+        let elements = listed(content, parts)?;
         let shape = Shape::of(content.set)?;
         let mut text = "{ ".to_owned();
         for (index, element) in elements.iter().enumerate() {
             if index > 0 {
                 text.push_str(separator(index));
             }
-            self.push_key(&mut text, &element.key, parts, shift)?;
-            self.push_details(&mut text, element)?;
-            if content.set.flags & (MAP | OBJECT) != 0 {
-                text.push_str(" : ");
-                self.push_data(&mut text, element, &shape)?;
-            }
+            self.push_element(&mut text, element, parts, shift, content.set, &shape)?;
         }
         text.push_str(" }");
         (!elements.is_empty()).then_some(text)
+    }
+
+    /// One element with all that belongs to it.
+    pub(super) fn push_element(
+        &self,
+        text: &mut String,
+        element: &Element<'_>,
+        parts: &[Part],
+        shift: u32,
+        set: &SetSnapshot,
+        shape: &Shape,
+    ) -> Option<()> {
+        self.push_key(text, &element.key, parts, shift)?;
+        self.push_details(text, element)?;
+        if set.flags & (MAP | OBJECT) != 0 {
+            text.push_str(" : ");
+            self.push_data(text, element, shape)?;
+        }
+        Some(())
     }
 
     fn push_details(&self, text: &mut String, element: &Element<'_>) -> Option<()> {

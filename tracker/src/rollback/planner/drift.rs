@@ -3,11 +3,12 @@
 use crate::model::ids::Handle;
 use crate::model::ipset::IpSetSnapshot;
 use crate::model::link::LinkSnapshot;
-use crate::model::nft::NftSnapshot;
+use crate::model::nft::{NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use crate::model::object::{Deed, Object};
 use crate::model::owner::Owner;
 use crate::model::path::PathSnapshot;
-use crate::model::subject::Snapshot;
+use crate::model::subject::{Snapshot, Subject};
+use crate::render;
 use crate::rollback::refusal::Reason;
 use crate::rollback::selection::Selection;
 
@@ -17,7 +18,7 @@ use crate::rollback::selection::Selection;
 /// by somebody else is: who moves a file away means to keep it.
 pub(super) fn drift(object: &Object, live: &Snapshot, selection: &Selection) -> Option<Reason> {
     if !is_same(object, live) {
-        let (expected, found) = difference(&object.snapshot, live);
+        let (expected, found) = difference(&object.subject, &object.snapshot, live);
         return Some(Reason::Drifted { expected, found, by: None });
     }
     if let (Snapshot::Path(_), Some(moved)) = (live, &object.rewritten)
@@ -63,7 +64,7 @@ fn handle(snapshot: &Snapshot) -> Option<Handle> {
 }
 
 /// What differs, in words, as recorded and as found.
-fn difference(recorded: &Snapshot, live: &Snapshot) -> (String, String) {
+fn difference(subject: &Subject, recorded: &Snapshot, live: &Snapshot) -> (String, String) {
     match (recorded, live) {
         (Snapshot::Path(was), Snapshot::Path(is)) => path_difference(was, is),
         (Snapshot::Link(was), Snapshot::Link(is)) => {
@@ -73,14 +74,25 @@ fn difference(recorded: &Snapshot, live: &Snapshot) -> (String, String) {
             };
             (text(was), text(is))
         }
-        (Snapshot::Nft(NftSnapshot::Rule(was)), Snapshot::Nft(NftSnapshot::Rule(is))) if was.text != is.text => {
-            (format!("`{}`", was.text), format!("`{}`", is.text))
+        (Snapshot::Nft(NftSnapshot::Rule(was)), Snapshot::Nft(NftSnapshot::Rule(is))) => {
+            rule_difference(subject, was, is).unwrap_or_else(|| (of_digest(recorded), of_digest(live)))
         }
         (was, is) => match (handle(was), handle(is)) {
             (Some(was), Some(is)) if was != is => (format!("handle {was}"), format!("handle {is}")),
-            _ => (format!("content {}", was.digest()), format!("content {}", is.digest())),
+            _ => (of_digest(was), of_digest(is)),
         },
     }
+}
+
+fn of_digest(snapshot: &Snapshot) -> String {
+    format!("content {}", snapshot.digest())
+}
+
+/// Both rules as text; `None` where that does not tell them apart.
+fn rule_difference(subject: &Subject, was: &RuleSnapshot, is: &RuleSnapshot) -> Option<(String, String)> {
+    let Subject::Nft(NftSubject { table, item: NftItem::Rule { chain, .. } }) = subject else { return None };
+    let [was, is] = [was, is].map(|content| format!("`{}`", render::rule(table, chain, content, &()).text));
+    (was != is).then_some((was, is))
 }
 
 fn path_difference(was: &PathSnapshot, is: &PathSnapshot) -> (String, String) {

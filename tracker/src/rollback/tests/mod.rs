@@ -265,7 +265,6 @@ fn rule_content(text: &str, jumps: &[&str], sets: &[&str], objects: &[&str]) -> 
         sets: sets.iter().map(|name| SetName::new(*name)).collect(),
         objects: objects.iter().map(|name| ObjectName::new(*name)).collect(),
         comment: None,
-        text: text.to_owned(),
     })
 }
 

@@ -212,7 +212,7 @@ fn scene() -> (Scene, [Subject; 3]) {
 
 fn rules(host: &FakeHost) -> Vec<String> {
     let text = |(_, now): (Subject, Snapshot)| match now {
-        Snapshot::Nft(NftSnapshot::Rule(rule)) => Some(rule.text),
+        Snapshot::Nft(NftSnapshot::Rule(rule)) => Some(String::from_utf8_lossy(&rule.expressions).into_owned()),
         _ => None,
     };
     host.ruleset.dump().into_iter().filter_map(text).collect()

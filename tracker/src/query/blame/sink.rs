@@ -1,0 +1,97 @@
+//! Where lines go: through the owner filter and, in parts, to whoever asked.
+
+use std::ops::ControlFlow;
+
+use crate::control::api::{BlameLine, BlameView, Syntax};
+use crate::model::owner::Owner;
+use crate::model::subject::{Snapshot, Subject};
+
+use super::index::Index;
+
+/// Lines of one part.
+const PART: usize = 1000;
+
+/// Takes lines in their order.
+pub(super) struct Sink<'a> {
+    index: &'a Index,
+    owner: Option<&'a Owner>,
+    /// Heads of the open blocks that were not shown yet, the outermost first.
+    heads: Vec<Option<BlameLine>>,
+    part: BlameView,
+    each: &'a mut dyn FnMut(BlameView) -> ControlFlow<()>,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(
+        index: &'a Index,
+        syntax: Syntax,
+        owner: Option<&'a Owner>,
+        each: &'a mut dyn FnMut(BlameView) -> ControlFlow<()>,
+    ) -> Self {
+        let part = BlameView { syntax, lines: Vec::new(), deeds: index.take_deeds(), notes: Vec::new() };
+        Self { index, owner, heads: Vec::new(), part, each }
+    }
+
+    pub(super) fn notes(&mut self, notes: Vec<String>) {
+        self.part.notes.extend(notes);
+    }
+
+    /// The head of a block, `depth` blocks deep: shown if it or something in it passes the filter.
+    pub(super) fn head(
+        &mut self,
+        depth: usize,
+        text: String,
+        exact: bool,
+        (subject, snapshot): (&Subject, &Snapshot),
+    ) -> ControlFlow<()> {
+        let head = self.index.line(text, exact, subject, snapshot);
+        let is_wanted = self.owner.is_none_or(|owner| self.index.is_of(&head, owner));
+        self.heads.resize(depth, None);
+        self.heads.push(Some(head));
+        if is_wanted { self.flush_heads() } else { ControlFlow::Continue(()) }
+    }
+
+    /// A line about an object.
+    pub(super) fn line(
+        &mut self,
+        text: String,
+        exact: bool,
+        (subject, snapshot): (&Subject, &Snapshot),
+    ) -> ControlFlow<()> {
+        let line = self.index.line(text, exact, subject, snapshot);
+        if self.owner.is_some_and(|owner| !self.index.is_of(&line, owner)) {
+            return ControlFlow::Continue(());
+        }
+        self.flush_heads()?;
+        self.push(line)
+    }
+
+    /// A line that is only the tool's own; left out where lines are left out.
+    pub(super) fn plain(&mut self, text: &str) -> ControlFlow<()> {
+        if self.owner.is_some() {
+            return ControlFlow::Continue(());
+        }
+        let text = text.to_owned();
+        self.push(BlameLine { text, exact: true, class: None, object: None, deed: None, changed: None })
+    }
+
+    /// Hands over what is left; one part at least.
+    pub(super) fn finish(mut self) -> ControlFlow<()> {
+        self.flush()
+    }
+
+    fn flush_heads(&mut self) -> ControlFlow<()> {
+        let waiting: Vec<BlameLine> = self.heads.iter_mut().filter_map(Option::take).collect();
+        waiting.into_iter().try_for_each(|head| self.push(head))
+    }
+
+    fn push(&mut self, line: BlameLine) -> ControlFlow<()> {
+        self.part.lines.push(line);
+        if self.part.lines.len() >= PART { self.flush() } else { ControlFlow::Continue(()) }
+    }
+
+    fn flush(&mut self) -> ControlFlow<()> {
+        let next = BlameView { lines: Vec::new(), deeds: Vec::new(), notes: Vec::new(), ..self.part };
+        (self.each)(std::mem::replace(&mut self.part, next))
+    }
+}
