@@ -14,6 +14,7 @@ use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::nft::NftSubject;
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
 use crate::rollback::undo::{self, How, Obstacle, UndoExpectation, UndoPlan, plan_undo, undo_paths};
 use crate::rollback::{Archive, ExecutionState, check, execute};
 
@@ -109,6 +110,10 @@ impl Host for Dying<'_> {
     fn delete_ip_set(&mut self, set: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;
         self.inner.delete_ip_set(set, expected)
+    }
+    fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
+        self.live_on()?;
+        self.inner.restore_sysctl(name, expected)
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;

@@ -31,6 +31,10 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>,
                 plan.refuse(item, Obstacle::IpSet);
                 continue;
             }
+            (Subject::Sysctl(_), _) => {
+                plan.refuse(item, Obstacle::Sysctl);
+                continue;
+            }
             (Subject::IpRule(_), Snapshot::IpRule(_)) => ((2, false), BTreeSet::new()),
             _ => continue,
         };
