@@ -29,6 +29,7 @@ use crate::model::subject::{Snapshot, Subject};
 
 use register::{Judged, Register};
 
+pub(super) use nft::deletion_order;
 pub(super) use register::InScope;
 
 /// Plans the removal of everything `selection` asks for.

@@ -9,6 +9,7 @@ mod paths;
 mod selecting;
 mod sysctls;
 mod traffic;
+mod undoing;
 
 use std::net::IpAddr;
 
