@@ -13,6 +13,16 @@ impl Scene {
 }
 
 #[test]
+fn a_links_settings_go_with_it() {
+    let mut scene = Scene::new();
+    scene.link(FLANNEL, 5, "cni0", Some("bridge"), |_| {});
+    scene.sysctl(FLANNEL, "net.ipv4.conf.cni0.rp_filter", "0", None);
+    let plan = scene.plan(&kubernetes());
+    assert!(plan.refusals().is_empty() && plan.steps().len() == 1, "{plan}");
+    assert!(matches!(&plan.kept()[0].reason, KeptReason::GoesWith(link) if link == "link cni0"), "{plan}");
+}
+
+#[test]
 fn a_value_is_set_back_when_it_is_known_and_nobody_elses() {
     let mut scene = Scene::new();
     scene.sysctl(KUBE, "net.ipv4.ip_forward", "1", Some("0"));
