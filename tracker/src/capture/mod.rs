@@ -8,6 +8,7 @@ pub(crate) mod entry;
 pub mod error;
 pub mod fanotify;
 pub mod ipset;
+pub mod kept;
 pub mod mounts;
 pub mod nfnetlink;
 pub mod roots;

@@ -2,7 +2,7 @@
 
 use tracing::warn;
 
-use crate::capture::bpf::{self, BpfOptions, BpfReport, ProgramState, SelfTest};
+use crate::capture::bpf::{self, BpfOptions, BpfReport, BpfSource, ProgramState, SelfTest};
 use crate::capture::fanotify::{Limits, RootReport, SysctlSource, Watch};
 use crate::capture::{self, CaptureError, RawSource};
 use crate::causes::causes;
@@ -13,7 +13,7 @@ use crate::model::gap::Source;
 use super::status::Board;
 
 /// Loads BPF, tests it, and says what came of it; without BPF the tracker goes on with less certainty.
-pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSource>> {
+pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<BpfSource> {
     if !config.bpf {
         let remedy = "set `capture.bpf = true` in the configuration".to_owned();
         off(board, "switched off by configuration", Some(remedy));
@@ -22,12 +22,8 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
     let options = BpfOptions { ring_bytes: config.ring_bytes, ..BpfOptions::default() };
     match bpf::load(&options) {
         Ok((mut source, _)) => {
-            let tests = bpf::self_test(&mut source);
-            if let Some(why) = tests.notifications_failure() {
-                source.distrust_notifications(why);
-            }
-            say(board, source.report(), &tests);
-            Some(Box::new(source))
+            test_and_say(&mut source, board);
+            Some(source)
         }
         Err(error) => {
             warn!(error = &error as &dyn std::error::Error, "BPF is not to be had, going on without");
@@ -35,6 +31,15 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
             None
         }
     }
+}
+
+/// Makes the self-test and says what came of it.
+pub(super) fn test_and_say(source: &mut BpfSource, board: &Board) {
+    let tests = bpf::self_test(source);
+    if let Some(why) = tests.notifications_failure() {
+        source.distrust_notifications(why);
+    }
+    say(board, source.report(), &tests);
 }
 
 fn off(board: &Board, why: &str, remedy: Option<String>) {

@@ -18,6 +18,7 @@ use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::{BootTime, WallTime};
 
+use super::super::capture_loop::Batch;
 use super::super::effects::Effect;
 use super::super::world::Tracked;
 use super::Recorder;
@@ -61,9 +62,12 @@ pub enum BaselineError {
 impl Recorder {
     /// Compares what the journal knows with what lives, after the sources were attached and before the first batch.
     ///
+    /// `meanwhile` is what the queues of a former tracker hold. It is recorded first; when what lives is then what is
+    /// known, nothing was missed and there is no gap.
+    ///
     /// # Errors
     /// [`BaselineError`] when the kernel cannot be read or the journal not be written.
-    pub fn baseline(&mut self, journal_was_lost: bool) -> Result<(), BaselineError> {
+    pub fn baseline(&mut self, journal_was_lost: bool, meanwhile: Option<Batch>) -> Result<(), BaselineError> {
         let scope = self.surroundings.scope;
         let last_alive = self.journal.last_alive()?;
         let began = WallTime::now();
@@ -79,9 +83,15 @@ impl Recorder {
             Some(reason) => Evidence::Gap { reason: reason.clone() },
             None => Evidence::Baseline,
         };
+        let is_resumed = meanwhile.is_some();
+        if let Some(batch) = meanwhile {
+            info!(records = batch.records.len(), "recording what happened since the last tracker");
+            self.take(batch);
+        }
         let all = self.compare_all(&evidence)?;
         info!(known = self.world.len(), appeared = all.appeared, vanished = all.vanished, "baseline read");
-        if let Some(reason) = reason {
+        let is_seamless = is_resumed && reason == Some(GapReason::TrackerDown) && all == Differences::default();
+        if let Some(reason) = reason.filter(|_| !is_seamless) {
             self.gaps.push(all.gap(last_alive.unwrap_or(began), reason));
         }
         self.write()?;

@@ -28,6 +28,7 @@ use crate::model::subject::{Snapshot, Subject};
 
 use register::{Judged, Register};
 
+pub(super) use nft::deletion_order;
 pub(super) use register::InScope;
 
 /// Plans the removal of everything `selection` asks for.
