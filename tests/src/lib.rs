@@ -4,6 +4,7 @@
 //! Everything made here lives in a network namespace, a mount namespace and temporary directories that are made here,
 //! and goes away when the [`node::Node`] is dropped, also by a panic.
 
+pub mod accuracy;
 pub mod canonical;
 pub mod failure;
 pub mod namespace;

@@ -145,15 +145,23 @@ impl Node {
     /// # Errors
     /// When it fails, with all it printed.
     pub fn run_as(&self, program: &str, script: &str) -> Result<String> {
-        // a shell under another name
-        let path = self.scratch.path().join(program);
-        if !path.exists() {
-            std::fs::copy("/bin/dash", &path)?;
-        }
+        let path = self.program(program)?;
         // a last command that the shell would become itself, and so lose its name, is none
         let mut command = self.command(&path);
         command.args(["-ec", &format!("{script}\n:")]);
         output_of(&mut command, script)
+    }
+
+    /// A shell under a program's name: what it and its children do is that program's.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn program(&self, name: &str) -> Result<PathBuf> {
+        let path = self.scratch.path().join(name);
+        if !path.exists() {
+            std::fs::copy("/bin/dash", &path)?;
+        }
+        Ok(path)
     }
 
     /// The path by which the machine sees one of the node's files.

@@ -21,6 +21,8 @@ pub struct Config {
     pub root: Vec<Root>,
     /// Largest number of paths taken stock of.
     pub max_paths: usize,
+    /// Seconds between two comparisons of the record with what lives, for what goes without a notification; 0 for never.
+    pub reconcile_seconds: u64,
 }
 
 impl Default for Config {
@@ -31,6 +33,7 @@ impl Default for Config {
             owner_rules: None,
             root: default_roots(),
             max_paths: 200_000,
+            reconcile_seconds: 60,
         }
     }
 }
@@ -127,6 +130,11 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// How often the record is compared with what lives; `None` for never.
+    pub fn reconcile_every(&self) -> Option<Duration> {
+        (self.reconcile_seconds > 0).then(|| Duration::from_secs(self.reconcile_seconds))
+    }
+
     /// Reads a file. One that is not there means the defaults, unless it `must_exist`.
     ///
     /// # Errors
@@ -178,7 +186,7 @@ mod tests {
         let shipped = parse(text).expect("valid");
         assert_eq!(shipped, Config::default());
         // a new key has to be named here
-        let Config { capture, journal, owner_rules: _, root: _, max_paths: _ } = shipped;
+        let Config { capture, journal, owner_rules: _, root: _, max_paths: _, reconcile_seconds: _ } = shipped;
         let CaptureConfig { bpf: _, ring_bytes: _, nftables_receive_buffer: _, rtnetlink_receive_buffer: _ } = capture;
         let JournalConfig {
             max_entries: _,
@@ -190,6 +198,7 @@ mod tests {
         let keys = [
             "# owner_rules = ",
             "max_paths = ",
+            "reconcile_seconds = ",
             "bpf = ",
             "ring_bytes = ",
             "nftables_receive_buffer = ",

@@ -27,6 +27,9 @@ enum Tier {
     Ebpf,
     /// Unit and namespace tests.
     Run,
+    /// Thousands of objects by 32 writers at once, each held against what its maker logged. Takes minutes; only when asked
+    /// for. `NETDEED_SEED` chooses what is made.
+    Accuracy,
     /// Other kernels, in virtual machines. Alone: all of them; in a whole run: one.
     Vm,
 }
@@ -34,7 +37,7 @@ enum Tier {
 /// Runs the tiers in order; stops at the first failure.
 pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
     let is_wanted = |tier| arguments.tier.is_none_or(|only| only == tier);
-    if is_wanted(Tier::Run) {
+    if is_wanted(Tier::Run) || arguments.tier == Some(Tier::Accuracy) {
         provision::run()?;
     }
     if is_wanted(Tier::Ebpf) {
@@ -47,10 +50,20 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
         shell::build_programs(false)?;
         shell::run("cargo", &["test", "--workspace"])?;
     }
+    if arguments.tier == Some(Tier::Accuracy) {
+        accuracy()?;
+    }
     if is_wanted(Tier::Vm) {
         vm::run(&arguments.vm, if arguments.tier.is_some() { Extent::All } else { Extent::One })?;
     }
     Ok(())
+}
+
+/// One run after the other: each wants the machine for itself.
+fn accuracy() -> Result<(), XtaskError> {
+    shell::build_programs(false)?;
+    let run = ["test", "--package", "netdeed-tests", "--test", "accuracy", "--", "--include-ignored", "--nocapture"];
+    shell::run("cargo", &[&run[..], &["--test-threads", "1"]].concat())
 }
 
 /// The BPF programs are linted as if they were for this machine: the BPF target's own compiler comes without clippy. What

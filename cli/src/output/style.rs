@@ -70,7 +70,7 @@ impl Style {
 pub(crate) fn certainty_paint(certainty: Certainty) -> Paint {
     match certainty {
         Certainty::Exact | Certainty::Correlated => Paint::Good,
-        Certainty::Inferred => Paint::Doubt,
+        Certainty::Disputed | Certainty::Inferred => Paint::Doubt,
         Certainty::Unknown => Paint::Bad,
     }
 }

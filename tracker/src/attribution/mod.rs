@@ -15,6 +15,7 @@ pub mod requests;
 mod rules;
 mod users;
 pub mod verdict;
+pub mod wrappers;
 
 pub use classify::{Classification, OwnerRules};
 pub use names::infer;

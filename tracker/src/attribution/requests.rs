@@ -23,9 +23,16 @@ const NLM_F_CREATE: u16 = 0x400;
 /// `NFNL_MSG_BATCH_BEGIN`: only batches commit anything.
 const BATCH_BEGIN: u16 = 16;
 
+/// Kinds of links that only a netlink request makes: one that appears and that no request here names was moved here. Others
+/// are made by an ioctl or by loading a module, too.
+const MADE_BY_REQUEST: [&str; 9] =
+    ["veth", "vxcan", "netkit", "macvlan", "macvtap", "ipvlan", "ipvtap", "vrf", "wireguard"];
+
 /// Closed requests that are kept beside the ones a notification can still be about; more are as if their records were
 /// lost.
 const MAX_CLOSED: usize = 8192;
+/// Processes whose requests fit one notification and that are told apart; of more nobody is named.
+const MAX_CANDIDATES: usize = 16;
 /// A thread that dies inside a system call never closes its request; the table stays bounded all the same.
 const MAX_OPEN: usize = 4096;
 
@@ -50,7 +57,14 @@ pub enum Match {
         /// Whether the kernel said so (true) or the content did (false).
         is_exact: bool,
     },
-    /// Requests of several processes fit.
+    /// Requests of several processes fit; they may all be one owner's.
+    Several {
+        /// The tasks, each once.
+        actors: Vec<Arc<Actor>>,
+        /// Why they fit.
+        evidence: Evidence,
+    },
+    /// Requests of more processes fit than are told apart.
     Ambiguous(u32),
     /// Records of requests were lost about then, and the one behind this may be among them: what else fits by content
     /// proves nothing.
@@ -220,9 +234,13 @@ impl RequestTable {
         let in_reach =
             |known: &&Known| known.protocol == NETLINK_ROUTE && known.netns == netns && known.is_within(window);
         let has_seq = |known: &Known| known.messages.iter().any(|message| message.seq == seq);
-        if let Some(known) = self.newest_first().filter(in_reach).find(|known| known.portid == portid && has_seq(known))
-        {
-            return Match::One { actor: Arc::clone(&known.actor), evidence, is_exact: true };
+        let numbered = |known: &&Known| known.portid == portid && has_seq(known);
+        let fitting: Vec<&Known> = self.newest_first().filter(in_reach).filter(numbered).collect();
+        match one_process(&fitting, evidence.clone()) {
+            Match::None => {}
+            Match::One { actor, evidence, .. } => return Match::One { actor, evidence, is_exact: true },
+            // a portid is free again once its socket is closed
+            several => return several,
         }
         // A socket is bound by its first request: its portid was not known yet. And a long request's later messages
         // were not captured.
@@ -238,7 +256,7 @@ impl RequestTable {
         if self.is_blind(window) {
             return Match::Lost;
         }
-        for strength in [Strength::Name, Strength::Pattern, Strength::Move] {
+        for strength in [Strength::Name, Strength::Pattern, Strength::MoveOfNumber, Strength::Move] {
             let mut candidates = Vec::new();
             for known in self.newest_first().filter(|known| known.protocol == NETLINK_ROUTE && known.is_within(window))
             {
@@ -285,6 +303,9 @@ enum Strength {
     Name,
     /// By a pattern (`veth%d`) or by kind alone: the kernel chose the name.
     Pattern,
+    /// By moving the link that had the same number in another network namespace. A moved link keeps its number where
+    /// that is free.
+    MoveOfNumber,
     /// By moving some link between network namespaces.
     Move,
 }
@@ -370,10 +391,14 @@ impl RequestMessage {
                 (fits(ifname) || (has_peer && fits(peer_ifname))).then(|| format!("kind {kind}"))
             }
             // whoever names the link it moves by number here names this one or another
-            Strength::Move if act == LinkAct::Appeared => {
-                (!is_here && ifname.is_none()).then(|| "a move between network namespaces".to_owned())
+            Strength::MoveOfNumber | Strength::Move if act == LinkAct::Appeared => {
+                let is_this = match strength {
+                    Strength::MoveOfNumber => *ifindex == Some(link.ifindex) && link.kind != Some("bridge"),
+                    _ => link.kind.is_some_and(|kind| MADE_BY_REQUEST.contains(&kind)),
+                };
+                (!is_here && ifname.is_none() && is_this).then(|| "a move between network namespaces".to_owned())
             }
-            Strength::Pattern | Strength::Move => None,
+            Strength::Pattern | Strength::MoveOfNumber | Strength::Move => None,
         }
     }
 }
@@ -387,16 +412,22 @@ fn fits_pattern(pattern: &str, name: &str) -> bool {
     })
 }
 
-/// All candidates are requests of one process, or nobody can say which it was.
+/// Whether all candidates are requests of one process, and if not, of which.
 fn one_process(candidates: &[&Known], evidence: Evidence) -> Match {
-    let Some(first) = candidates.first() else { return Match::None };
-    let mut processes: Vec<_> = candidates.iter().map(|known| known.actor.image.id).collect();
-    processes.sort_unstable();
-    processes.dedup();
-    if processes.len() == 1 {
-        Match::One { actor: Arc::clone(&first.actor), evidence, is_exact: false }
-    } else {
-        Match::Ambiguous(u32::try_from(processes.len()).unwrap_or(u32::MAX))
+    let mut actors: Vec<Arc<Actor>> = Vec::new();
+    for known in candidates {
+        if actors.iter().all(|actor| actor.image.id != known.actor.image.id) {
+            actors.push(Arc::clone(&known.actor));
+        }
+    }
+    match (actors.len(), actors.pop()) {
+        (1, Some(actor)) => Match::One { actor, evidence, is_exact: false },
+        (2..=MAX_CANDIDATES, Some(last)) => {
+            actors.push(last);
+            Match::Several { actors, evidence }
+        }
+        (_, None) => Match::None,
+        (many, Some(_)) => Match::Ambiguous(u32::try_from(many).unwrap_or(u32::MAX)),
     }
 }
 

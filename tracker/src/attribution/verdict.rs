@@ -57,6 +57,12 @@ impl Judge {
         }
     }
 
+    /// The verdict on a thing that somebody was seen making, which its name may contradict.
+    pub fn dispute(verdict: &Attribution, subject: &Subject, snapshot: &Snapshot) -> Attribution {
+        let sign = verdict.certainty().is_proven().then(|| names::contradiction(subject, snapshot, verdict.owner()));
+        sign.flatten().map_or_else(|| verdict.clone(), |sign| verdict.clone().contradicted(sign))
+    }
+
     /// The verdict on what the kernel makes by itself.
     pub fn kernel_made(sign: &str) -> Attribution {
         let evidence = Evidence::KernelMade { sign: sign.to_owned() };

@@ -41,8 +41,8 @@ pub enum Candidates {
     One(Box<Actor>),
     /// One process that executed several programs in the window; in their order.
     Images(Vec<Actor>),
-    /// So many: nobody can tell which.
-    Many(u32),
+    /// Several processes had it, one after the other; nobody can tell which.
+    Many(Vec<Actor>),
     /// None that is known.
     None,
 }
@@ -196,19 +196,14 @@ impl ProcessTable {
     }
 
     fn candidates(&mut self, keys: &[ProcessKey], after: BootTime, before: BootTime) -> Candidates {
-        let nodes = match keys {
-            [] => return Candidates::None,
-            [key] => self.processes.get(key).map(|entry| entry.between(after, before)).unwrap_or_default(),
-            several => return Candidates::Many(u32::try_from(several.len()).unwrap_or(u32::MAX)),
-        };
+        let images = |key| self.processes.get(key).map(|entry| entry.between(after, before)).unwrap_or_default();
+        let nodes: Vec<Arc<Node>> = keys.iter().flat_map(images).collect();
         let mut actors: Vec<Actor> = nodes.iter().map(|node| self.actor(node)).collect();
-        match (actors.pop(), actors.is_empty()) {
-            (None, _) => Candidates::None,
-            (Some(only), true) => Candidates::One(Box::new(only)),
-            (Some(last), false) => {
-                actors.push(last);
-                Candidates::Images(actors)
-            }
+        match (actors.len(), keys) {
+            (0, _) => Candidates::None,
+            (1, _) => actors.pop().map_or(Candidates::None, |only| Candidates::One(Box::new(only))),
+            (_, [_]) => Candidates::Images(actors),
+            _ => Candidates::Many(actors),
         }
     }
 

@@ -206,7 +206,7 @@ fn bare_numbers_are_joined_by_time() {
     assert_eq!(one(window(&mut table, 60, 2_500, 2_600)).image.program(), "one");
     assert_eq!(one(window(&mut table, 60, 6_000, 6_100)).image.program(), "two");
     assert_eq!(window(&mut table, 60, 3_500, 4_000), Candidates::None);
-    assert_eq!(window(&mut table, 60, 2_500, 6_000), Candidates::Many(2));
+    assert!(matches!(window(&mut table, 60, 2_500, 6_000), Candidates::Many(actors) if actors.len() == 2));
     assert_eq!(window(&mut table, 61, 0, 9_000), Candidates::None);
 }
 
@@ -217,7 +217,7 @@ fn a_missed_exit_shows_in_proc() {
     assert_eq!(one(window(&mut table, 60, 2_000, 2_100)).image.program(), "one");
     proc.add(60, 1, 500, &["/bin/two"], "");
     assert_eq!(one(window(&mut table, 60, 6_000, 6_100)).image.program(), "two");
-    assert_eq!(window(&mut table, 60, 4_900, 5_100), Candidates::Many(2));
+    assert!(matches!(window(&mut table, 60, 4_900, 5_100), Candidates::Many(actors) if actors.len() == 2));
 }
 
 #[test]

@@ -90,6 +90,11 @@ pub enum GapReason {
         /// How many changes.
         lost: u64,
     },
+    /// Things had come or changed that no notification told of.
+    Unannounced {
+        /// Which stream should have.
+        source: Source,
+    },
 }
 
 impl fmt::Display for GapReason {
@@ -101,6 +106,7 @@ impl fmt::Display for GapReason {
             Self::GenerationSkipped { from, to } => write!(f, "nftables generation jumped from {from} to {to}"),
             Self::Undecoded { source } => write!(f, "a {source} message was not understood"),
             Self::Partial { source } => write!(f, "a {source} message left out what changed"),
+            Self::Unannounced { source } => write!(f, "changes that no {source} message told of"),
             Self::JournalLost => f.write_str("journal was unreadable and set aside"),
             Self::JournalFailed { lost } => write!(f, "journal could not be written, {lost} changes given up"),
         }

@@ -1,5 +1,6 @@
 //! Owners, certainty and evidence: the verdict on who a thing belongs to.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -92,7 +93,7 @@ impl fmt::Display for Owner {
 }
 
 /// How sure the tracker is of an owner; the order is from weak to strong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
     /// Nothing is known.
@@ -103,11 +104,36 @@ pub enum Certainty {
     Correlated,
     /// The kernel said who.
     Exact,
+    /// Somebody was seen, but its name is another owner's sign: whoever restored a dump is no owner of what was in it.
+    /// Between inferred and correlated.
+    Disputed,
+}
+
+impl PartialOrd for Certainty {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Certainty {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.strength().cmp(&other.strength())
+    }
 }
 
 impl Certainty {
     /// Every certainty, strongest first.
-    pub const ALL: [Self; 4] = [Self::Exact, Self::Correlated, Self::Inferred, Self::Unknown];
+    pub const ALL: [Self; 5] = [Self::Exact, Self::Correlated, Self::Disputed, Self::Inferred, Self::Unknown];
+
+    fn strength(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Inferred => 1,
+            Self::Disputed => 2,
+            Self::Correlated => 3,
+            Self::Exact => 4,
+        }
+    }
 
     /// Whether a rollback may act on it without being told to.
     pub fn is_proven(self) -> bool {
@@ -121,6 +147,7 @@ impl Certainty {
             Self::Inferred => "inferred",
             Self::Correlated => "correlated",
             Self::Exact => "exact",
+            Self::Disputed => "disputed",
         }
     }
 }
@@ -219,6 +246,20 @@ pub enum Evidence {
         /// The thread.
         tid: u32,
     },
+    /// It was one of these, and cannot be told which.
+    OneOf {
+        /// Programs with their process ids, for people.
+        actors: Vec<String>,
+    },
+    /// Its name is the sign of another owner than the one who was seen.
+    Contradicted {
+        /// The table row that matched.
+        pattern: String,
+        /// Whose sign that is.
+        owner: String,
+    },
+    /// No notification told of it: found by comparing the record with what lives.
+    Reconciled,
 }
 
 impl fmt::Display for Evidence {
@@ -245,6 +286,9 @@ impl fmt::Display for Evidence {
             Self::MovedAway => f.write_str("was moved out of the watched directories"),
             Self::Notifier { tid } => write!(f, "the kernel sent the notification in thread {tid}"),
             Self::RequestLost => f.write_str("records of requests were lost about then"),
+            Self::Contradicted { pattern, owner } => write!(f, "but its name fits {pattern}, a sign of {owner}"),
+            Self::Reconciled => f.write_str("found by comparing the record with what lives"),
+            Self::OneOf { actors } => write!(f, "one of {} did it", actors.join(", ")),
             Self::NoOwnerRule { lineage } => write!(f, "no owner rule matches {lineage}"),
         }
     }
@@ -284,6 +328,13 @@ impl Attribution {
         self.with(Evidence::KernelMade { sign: sign.to_owned() })
     }
 
+    /// The same verdict on a thing whose name is another owner's sign.
+    #[must_use]
+    pub fn contradicted(mut self, sign: Evidence) -> Self {
+        self.certainty = self.certainty.min(Certainty::Disputed);
+        self.with(sign)
+    }
+
     /// Whom it belongs to.
     pub fn owner(&self) -> &Owner {
         &self.owner
@@ -318,6 +369,14 @@ mod tests {
         assert!(!owner("kubernetesque").is_within(&kubernetes));
         assert!(!owner("docker").is_within(&kubernetes));
         assert!(!owner("kubernetes/kube-proxy").is_within(&owner("cni")));
+    }
+
+    #[test]
+    fn a_disputed_owner_is_not_proven() {
+        let mut sorted = Certainty::ALL;
+        sorted.sort_unstable_by(|one, other| other.cmp(one));
+        assert_eq!(sorted, Certainty::ALL);
+        assert!(!Certainty::Disputed.is_proven() && Certainty::Correlated.is_proven());
     }
 
     #[test]

@@ -152,6 +152,16 @@ impl Actor {
     pub fn lineage(&self) -> impl Iterator<Item = &Image> {
         std::iter::once(&self.image).chain(&self.ancestry)
     }
+
+    /// The nearest image that all of these are or descend from; `None` when that is the first process or nobody known.
+    pub fn nearest_common(actors: &[&Self]) -> Option<Self> {
+        let (first, others) = actors.split_first()?;
+        let is_shared = |image: &Image| others.iter().all(|other| other.lineage().any(|its| its.id == image.id));
+        let index = first.lineage().position(is_shared)?;
+        let mut lineage = first.lineage().skip(index).cloned();
+        let image = lineage.next().filter(|image| image.id.process.tgid.0 > 1)?;
+        Some(Self { image, ancestry: lineage.collect(), is_truncated: first.is_truncated })
+    }
 }
 
 impl fmt::Display for Actor {

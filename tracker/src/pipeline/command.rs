@@ -34,6 +34,8 @@ pub enum Command {
         /// Answered with its number, once it is durable.
         done: SyncSender<Result<OperationId, JournalError>>,
     },
+    /// From the recorder to itself: what differed at its last look, and still does, went or came without a notification.
+    Settle,
     /// Record what is queued, make it durable and end.
     Stop {
         /// Answered when done.

@@ -1,10 +1,13 @@
 //! The recorder: the one writer. Takes batches of records and turns them into journal entries.
 
 mod ip_sets;
+mod judge;
 mod keep;
 mod nft;
 mod operations;
 mod paths;
+mod reconcile;
+mod rename;
 mod resync;
 mod routes;
 mod rtnl;
@@ -16,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::attribution::ipsets::IpSetRequests;
 use crate::attribution::notifications::{NotificationTable, Notifier};
-use crate::attribution::requests::{Match, RequestTable, Window};
+use crate::attribution::requests::{RequestTable, Window};
 use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
 use crate::capture::ipset::IpSetLooks;
@@ -32,7 +35,6 @@ use crate::model::observation::Observation;
 use crate::model::operation::Operation;
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::path::Inode;
-use crate::model::process::Actor;
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::{BootTime, WallTime};
 
@@ -44,6 +46,7 @@ use super::status::Board;
 use super::world::{Tracked, World};
 use ip_sets::LookState;
 use nft::{HandleMarks, OpenCommit};
+use reconcile::Reconciliation;
 use routes::RouteCauses;
 
 /// Longest time an entry stays without being made durable.
@@ -98,6 +101,8 @@ pub struct Recorder {
     lost: Vec<(Source, GapReason)>,
     /// What may have taken routes along without a notification.
     check_routes: RouteCauses,
+    /// When to hold the record against what lives.
+    reconciliation: Reconciliation,
     /// Requests to the ip_set subsystem since it was looked at.
     ip_set_requests: IpSetRequests,
     looks: LookState,
@@ -141,6 +146,7 @@ impl Recorder {
             moved: HashMap::new(),
             lost: Vec::new(),
             check_routes: RouteCauses::default(),
+            reconciliation: Reconciliation::default(),
             operation: None,
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
@@ -179,6 +185,7 @@ impl Recorder {
         self.end_moves();
         self.verify_routes();
         self.resync_lost();
+        self.reconcile();
         self.look_again();
         self.commit();
         self.tick(is_idle);
@@ -193,6 +200,7 @@ impl Recorder {
     fn idle(&mut self) {
         self.verify_routes();
         self.resync_lost();
+        self.reconcile();
         self.look_again();
         self.commit();
         self.tick(true);
@@ -286,39 +294,6 @@ impl Recorder {
         self.apply(effect, attribution, None);
     }
 
-    /// The verdict on a request's task, or on why none is known.
-    fn judge_match(&mut self, found: Match, none: impl FnOnce() -> Attribution) -> Attribution {
-        match found {
-            Match::One { actor, evidence, is_exact } => self.judge_actor(&actor, is_exact, evidence),
-            Match::Ambiguous(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }),
-            Match::Lost => Attribution::unknown(Evidence::RequestLost),
-            Match::None => none(),
-        }
-    }
-
-    fn judge_actor(&mut self, actor: &Actor, is_exact: bool, evidence: Evidence) -> Attribution {
-        match self.journal.intern(actor) {
-            Ok(id) => self.judge.seen(id, actor, is_exact, evidence),
-            Err(error) => {
-                self.journal_failed("record an actor", &error);
-                Attribution::unknown(evidence)
-            }
-        }
-    }
-
-    /// The verdict on one process that executed several programs meanwhile, the last one last: whose it is when all of
-    /// them are the same owner's.
-    fn judge_images(&mut self, actors: &[Actor], is_exact: bool, evidence: Evidence) -> Attribution {
-        let mut verdicts = actors.iter().map(|actor| self.judge_actor(actor, is_exact, evidence.clone()));
-        let verdicts: Vec<Attribution> = verdicts.by_ref().collect();
-        let candidates = u32::try_from(verdicts.len()).unwrap_or(u32::MAX);
-        let is_one = verdicts.windows(2).all(|pair| pair[0].owner() == pair[1].owner());
-        match verdicts.into_iter().next_back() {
-            Some(last) if is_one => last,
-            _ => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
-        }
-    }
-
     /// Turns an effect into a change for the journal and brings the world up to date.
     fn apply(&mut self, effect: Effect, attribution: &Attribution, generation: Option<Generation>) {
         if self.given_up.is_some() {
@@ -336,18 +311,16 @@ impl Recorder {
             self.world.insert(subject.clone(), Tracked::of(object, after));
         }
         let operation = self.own_operation(attribution.actor());
-        let deed = Deed {
-            time: WallTime::now(),
-            boot_time: BootTime::now(),
-            generation,
-            operation,
-            attribution: attribution.clone(),
+        let attribution = match &after {
+            Some(after) if kind == ChangeKind::Created => Judge::dispute(attribution, &subject, after),
+            _ => attribution.clone(),
         };
+        let deed = Deed { time: WallTime::now(), boot_time: BootTime::now(), generation, operation, attribution };
         self.changes.push(Change { object, kind, subject, after, deed });
     }
 
     fn tick(&mut self, is_idle: bool) {
-        if self.lost.is_empty() && self.is_kept() {
+        if self.lost.is_empty() && self.is_kept() && !self.reconciliation.is_pending() {
             self.recorded_until = WallTime::now();
         }
         if self.last_heartbeat.elapsed() >= HEARTBEAT_EVERY {

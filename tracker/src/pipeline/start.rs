@@ -134,7 +134,8 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
     let running = RunningOwners::new(rules.clone(), Box::new(users.clone()), scope.netns);
     let judge = Judge::new(rules, Box::new(users));
     let mut recorder =
-        Recorder::new(Box::new(journal.store) as Box<dyn Journal>, lineage, judge, surroundings, Arc::clone(&board));
+        Recorder::new(Box::new(journal.store) as Box<dyn Journal>, lineage, judge, surroundings, Arc::clone(&board))
+            .reconciling(config.reconcile_every());
     recorder.baseline(journal_was_lost)?;
     // last, so that it is what the log ends with
     recorder.end_interrupted()?;

@@ -8,11 +8,14 @@
 //! row: they say nothing. `CNI-*` chains have rows although podman and nerdctl can be configured to run the same plugins:
 //! that is one reason why inference is not proof.
 
+mod contradiction;
 mod ipsets;
 mod links;
 mod netfilter;
 mod paths;
 mod routes;
+
+pub use contradiction::contradiction;
 
 use super::pattern::fits;
 use crate::model::nft::{Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};

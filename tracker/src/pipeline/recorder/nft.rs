@@ -63,7 +63,7 @@ impl HandleMarks {
         }
     }
 
-    fn is_old(&self, table: &TableRef, handle: Handle) -> bool {
+    pub(super) fn is_old(&self, table: &TableRef, handle: Handle) -> bool {
         self.0.get(table).is_some_and(|mark| handle <= *mark)
     }
 }
@@ -99,6 +99,9 @@ impl Recorder {
     /// Closes the commit to which the notifications since the last one belong.
     pub(super) fn committed(&mut self, generation: Generation, tid: Option<Tid>, comm: Option<String>, window: Window) {
         let OpenCommit { notifications, generation_low: _ } = std::mem::take(&mut self.open_commit);
+        if self.has_overrun(Source::Nftables) {
+            return; // half a rewrite looks like new rules: what lives is about to be read
+        }
         let expected = Generation(self.generation.0.wrapping_add(1));
         // A dump can be ahead of the notifications that were queued while it was made.
         let is_news = generation.0.wrapping_sub(self.generation.0).cast_signed() > 0;
@@ -115,6 +118,7 @@ impl Recorder {
             self.forget_vanished(&notifications);
         }
         let effects = effects::of_transaction(&self.world, notifications);
+        let (effects, renamed) = if is_news { self.follow_renames(effects) } else { (effects, Vec::new()) };
         if is_news && effects.iter().any(|effect| self.is_partial(effect)) {
             self.resync(Source::Nftables, GapReason::Partial { source: Source::Nftables });
             return;
@@ -127,6 +131,7 @@ impl Recorder {
             self.handles.see(&effect.subject, effect.after.as_ref());
             self.apply(effect, &attribution, Some(generation));
         }
+        self.follow_jumps(&renamed, &attribution, generation);
     }
 
     /// A table with the owner flag goes without a notification when its owner's socket closes, and so does an element
@@ -200,7 +205,7 @@ impl Recorder {
             Match::None => match self.lineage.thread_at(tid, window.after, window.before) {
                 Candidates::One(actor) => self.judge_actor(&actor, false, evidence),
                 Candidates::Images(actors) => self.judge_images(&actors, false, evidence),
-                Candidates::Many(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
+                Candidates::Many(actors) => self.judge_one_of(&actors.iter().collect::<Vec<_>>(), evidence),
                 Candidates::None => Attribution::unknown(evidence),
             },
             found => self.judge_match(found, || Attribution::unknown(evidence)),

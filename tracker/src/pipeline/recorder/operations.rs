@@ -17,8 +17,10 @@ impl Recorder {
     /// Carries out an order; tells whether it was to stop. Nobody waiting for the answer any more is no error.
     pub(super) fn obey(&mut self, command: Command) -> bool {
         match command {
-            // what was asked of IP sets is answered by a later turn of the loop, and so is this
-            Command::Barrier { done, turns } if turns < MAX_TURNS && self.looks.is_due() => {
+            // what was asked of IP sets, and what a loss may have hidden, is answered by a later turn of the loop, and so is this
+            Command::Barrier { done, turns }
+                if turns < MAX_TURNS && (self.looks.is_due() || self.reconciliation.is_pending()) =>
+            {
                 self.surroundings.commands.send(Command::Barrier { done, turns: turns + 1 });
                 false
             }
@@ -35,7 +37,15 @@ impl Recorder {
                 let _ = done.send(self.end(&operation));
                 false
             }
+            Command::Settle => {
+                self.settle();
+                self.commit();
+                false
+            }
             Command::Stop { done } => {
+                while self.reconciliation.is_pending() {
+                    self.settle();
+                }
                 let stopped = self.write().and_then(|()| {
                     self.recorded_until = WallTime::now();
                     self.journal.heartbeat(self.recorded_until)?;

@@ -59,7 +59,7 @@ impl Recorder {
         match self.lineage.process_at(tgid, observation.after_time, observation.before_time) {
             Candidates::One(actor) => self.judge_actor(&actor, true, evidence),
             Candidates::Images(actors) => self.judge_images(&actors, true, evidence),
-            Candidates::Many(candidates) => Attribution::unknown(Evidence::Ambiguous { candidates }).with(evidence),
+            Candidates::Many(actors) => self.judge_one_of(&actors.iter().collect::<Vec<_>>(), evidence),
             Candidates::None => Attribution::unknown(evidence),
         }
     }
@@ -92,7 +92,7 @@ impl Recorder {
     }
 
     /// Content of an object, which may not have reached the journal yet.
-    fn content(&self, id: ObjectId) -> Option<Snapshot> {
+    pub(super) fn content(&self, id: ObjectId) -> Option<Snapshot> {
         let waiting = self.changes.iter().rev().filter(|change| change.object == id);
         waiting
             .filter_map(|change| change.after.clone())

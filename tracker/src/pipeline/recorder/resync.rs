@@ -26,12 +26,20 @@ use super::nft::{HandleMarks, OpenCommit};
 /// What a comparison found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Differences {
-    appeared: u64,
-    vanished: u64,
-    changed: u64,
+    pub(super) appeared: u64,
+    pub(super) vanished: u64,
+    pub(super) changed: u64,
 }
 
 impl Differences {
+    /// Counts more of them.
+    pub(super) fn add(&mut self, more: Self) {
+        let Self { appeared, vanished, changed } = more;
+        self.appeared += appeared;
+        self.vanished += vanished;
+        self.changed += changed;
+    }
+
     /// The gap in which they were found; it ends now.
     pub(super) fn gap(self, from: WallTime, reason: GapReason) -> Gap {
         let Self { appeared, vanished, changed } = self;
@@ -98,10 +106,7 @@ impl Recorder {
         let mut all = Differences::default();
         for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::IpSets] {
             let live = self.read_live(source)?;
-            let found = self.compare(source, live, evidence);
-            all.appeared += found.appeared;
-            all.vanished += found.vanished;
-            all.changed += found.changed;
+            all.add(self.compare(source, live, evidence));
         }
         Ok(all)
     }
@@ -119,16 +124,30 @@ impl Recorder {
         }
     }
 
+    /// Whether a queue overran and what lives has not been read since.
+    pub(super) fn has_overrun(&self, source: Source) -> bool {
+        self.lost.contains(&(source, GapReason::Overrun { source }))
+    }
+
     /// Reads anew what lost streams may have hidden, and records the gap.
     pub(super) fn resync_lost(&mut self) {
         for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
-                Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets => self.resync(source, reason),
+                Source::Nftables | Source::IpSets => self.resync(source, reason),
+                Source::Rtnetlink | Source::Fanotify => self.look_after_loss(source, reason),
                 // Who did it is lost, not what was done: nothing to read anew.
                 Source::Processes | Source::Requests => {
                     self.append_gap(Differences::default().gap(self.recorded_until, reason));
                 }
             }
+        }
+    }
+
+    /// What lives is ahead of what is queued: a look now would find things of which the makers are about to be told.
+    fn look_after_loss(&mut self, source: Source, reason: GapReason) {
+        if let Err(error) = self.look(source, self.recorded_until, Some(reason.clone())) {
+            warn!(%source, error = &error as &dyn std::error::Error, "cannot resynchronise, trying again");
+            self.lose(source, reason);
         }
     }
 
@@ -146,7 +165,7 @@ impl Recorder {
         }
     }
 
-    fn read_live(&mut self, source: Source) -> Result<Vec<(Subject, Snapshot)>, CaptureError> {
+    pub(super) fn read_live(&mut self, source: Source) -> Result<Vec<(Subject, Snapshot)>, CaptureError> {
         match source {
             Source::Nftables => {
                 let dump = capture::nfnetlink::dump()?;
@@ -190,7 +209,12 @@ impl Recorder {
         }
     }
 
-    fn compare(&mut self, source: Source, live: Vec<(Subject, Snapshot)>, evidence: &Evidence) -> Differences {
+    pub(super) fn compare(
+        &mut self,
+        source: Source,
+        live: Vec<(Subject, Snapshot)>,
+        evidence: &Evidence,
+    ) -> Differences {
         let mut found = Differences::default();
         let recreated = self.recreated(&live);
         let alive: BTreeSet<&Subject> = live.iter().map(|(subject, _)| subject).collect();
@@ -248,7 +272,7 @@ fn is_recreated(subject: &Subject, recreated: &BTreeSet<Subject>) -> bool {
 }
 
 /// The stream that reports a subject; `None` for what no stream reports.
-fn source_of(subject: &Subject) -> Option<Source> {
+pub(super) fn source_of(subject: &Subject) -> Option<Source> {
     match subject {
         Subject::Nft(_) => Some(Source::Nftables),
         Subject::Xtables { .. } => None,
