@@ -50,11 +50,20 @@ pub struct CaptureConfig {
     pub nftables_receive_buffer: usize,
     /// Receive buffer of the rtnetlink notifications.
     pub rtnetlink_receive_buffer: usize,
+    /// Further sysctls whose values are read at the start, so that they can be set back: paths below `/proc/sys`, `*` is
+    /// any name.
+    pub sysctls: Vec<String>,
 }
 
 impl Default for CaptureConfig {
     fn default() -> Self {
-        Self { bpf: true, ring_bytes: 16 << 20, nftables_receive_buffer: 128 << 20, rtnetlink_receive_buffer: 16 << 20 }
+        Self {
+            bpf: true,
+            ring_bytes: 16 << 20,
+            nftables_receive_buffer: 128 << 20,
+            rtnetlink_receive_buffer: 16 << 20,
+            sysctls: Vec::new(),
+        }
     }
 }
 
@@ -187,7 +196,13 @@ mod tests {
         assert_eq!(shipped, Config::default());
         // a new key has to be named here
         let Config { capture, journal, owner_rules: _, root: _, max_paths: _, reconcile_seconds: _ } = shipped;
-        let CaptureConfig { bpf: _, ring_bytes: _, nftables_receive_buffer: _, rtnetlink_receive_buffer: _ } = capture;
+        let CaptureConfig {
+            bpf: _,
+            ring_bytes: _,
+            nftables_receive_buffer: _,
+            rtnetlink_receive_buffer: _,
+            sysctls: _,
+        } = capture;
         let JournalConfig {
             max_entries: _,
             max_bytes: _,
@@ -203,6 +218,7 @@ mod tests {
             "ring_bytes = ",
             "nftables_receive_buffer = ",
             "rtnetlink_receive_buffer = ",
+            "sysctls = ",
             "max_entries = ",
             "max_bytes = ",
             "keep_removed_days = ",

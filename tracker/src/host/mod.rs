@@ -10,6 +10,7 @@ pub mod ipset;
 pub mod nft;
 pub mod real;
 pub mod rtnetlink;
+pub mod sysctl;
 
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
@@ -17,6 +18,7 @@ use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
 
 pub use error::HostError;
 pub use fake::FakeHost;
@@ -79,6 +81,12 @@ pub trait Host {
     /// # Errors
     /// [`HostError`] when it is another one now, or the kernel refuses, as it does while rules use a set.
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError>;
+
+    /// Gives a sysctl the value it had before it was set.
+    ///
+    /// # Errors
+    /// [`HostError`] when it has another value now, or the kernel refuses.
+    fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError>;
 
     /// Removes a file, or a directory that is empty.
     ///

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::{Host, HostError, NftBatch, Removal, files, ipset, nft, rtnetlink};
+use super::{Host, HostError, NftBatch, Removal, files, ipset, nft, rtnetlink, sysctl};
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
 use crate::model::ids::Ifindex;
@@ -14,6 +14,7 @@ use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::model::subject::Subject;
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
 
 /// Acts on this machine. Holds nothing: each call opens its own sockets, in the calling thread's network namespace.
 ///
@@ -64,6 +65,10 @@ impl Host for RealHost {
 
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         ipset::delete(subject, expected)
+    }
+
+    fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
+        sysctl::restore(name, expected)
     }
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows a wire format, an owner rule or a key of the journal.
 
+mod attach;
 pub mod capture_loop;
 pub mod command;
 pub mod effects;

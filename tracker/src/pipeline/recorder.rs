@@ -11,6 +11,7 @@ mod rename;
 mod resync;
 mod routes;
 mod rtnl;
+mod sysctls;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ use ip_sets::LookState;
 use nft::{HandleMarks, OpenCommit};
 use reconcile::Reconciliation;
 use routes::RouteCauses;
+use sysctls::Originals;
 
 /// Longest time an entry stays without being made durable.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
@@ -64,6 +66,8 @@ pub struct Surroundings {
     pub scan_limit: usize,
     /// Our own process: its changes belong to the operation under way.
     pub own_tgid: Tgid,
+    /// Patterns of further sysctls whose values are read at the start.
+    pub sysctls: Vec<String>,
     /// Where looks at IP sets are ordered.
     pub ip_set_looks: IpSetLooks,
     /// By which an order comes back behind everything the kernel has queued by then.
@@ -106,6 +110,7 @@ pub struct Recorder {
     /// Requests to the ip_set subsystem since it was looked at.
     ip_set_requests: IpSetRequests,
     looks: LookState,
+    originals: Originals,
     operation: Option<Operation>,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
@@ -130,6 +135,7 @@ impl Recorder {
             requests: RequestTable::default(),
             ip_set_requests: IpSetRequests::default(),
             looks: LookState::new(surroundings.ip_set_looks.clone()),
+            originals: Originals::new(surroundings.sysctls.clone()),
             notifications: NotificationTable::default(),
             notifier: None,
             judge,
@@ -187,6 +193,7 @@ impl Recorder {
         self.resync_lost();
         self.reconcile();
         self.look_again();
+        self.compare_sysctls_again();
         self.commit();
         self.tick(is_idle);
         let mut is_stopped = false;
@@ -202,6 +209,7 @@ impl Recorder {
         self.resync_lost();
         self.reconcile();
         self.look_again();
+        self.compare_sysctls_again();
         self.commit();
         self.tick(true);
     }
@@ -226,6 +234,7 @@ impl Recorder {
             }
             Raw::Path(path) => observations.push(Observation::Path(path)),
             Raw::IpSets(look) => self.ip_sets(look),
+            Raw::Sysctl(write) => self.sysctl(&write),
             Raw::Lost { source, lost } => observations.push(Observation::Loss { source, lost }),
         }
         for observation in observations {
@@ -347,7 +356,9 @@ impl Recorder {
 /// Why a lost record makes a gap.
 fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
     match source {
-        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets => GapReason::Overrun { source },
+        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Sysctls => {
+            GapReason::Overrun { source }
+        }
         Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },
     }
 }

@@ -8,6 +8,7 @@ mod ipset;
 mod net;
 mod ruleset;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::{Host, HostError, NftBatch, Removal};
@@ -18,6 +19,7 @@ use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
 
 pub use files::FakeFiles;
 pub use ipset::FakeIpSets;
@@ -38,6 +40,8 @@ pub struct FakeHost {
     pub files: FakeFiles,
     /// Its IP sets.
     pub ip_sets: FakeIpSets,
+    /// Values of its sysctls.
+    pub sysctls: BTreeMap<SysctlName, String>,
     interference: Vec<Interference>,
 }
 
@@ -126,6 +130,19 @@ impl Host for FakeHost {
 
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         self.ip_sets.delete(subject, expected)
+    }
+
+    fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
+        let Some(found) = self.sysctls.get_mut(name) else { return Ok(Removal::AlreadyGone) };
+        if *found != expected.value {
+            return Err(HostError::Drifted {
+                object: format!("`sysctl {name}`"),
+                expected: expected.value.clone(),
+                found: found.clone(),
+            });
+        }
+        found.clone_from(expected.before.as_ref().unwrap_or(&expected.value));
+        Ok(Removal::Removed)
     }
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -7,6 +7,7 @@ use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
 use crate::rollback::export::export;
 use crate::rollback::run::{Ledger, LedgerError, RollbackError, run};
 use crate::rollback::{ExecutionState, Expectation, check, execute};
@@ -173,6 +174,9 @@ impl Host for Broken {
         Err(Self::error())
     }
     fn delete_ip_set(&mut self, _: &IpSetSubject, _: &IpSetSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn restore_sysctl(&mut self, _: &SysctlName, _: &SysctlSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

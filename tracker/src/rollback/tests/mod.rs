@@ -7,6 +7,7 @@ mod links;
 mod nft;
 mod paths;
 mod selecting;
+mod sysctls;
 
 use std::net::IpAddr;
 
