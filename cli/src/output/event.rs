@@ -78,9 +78,10 @@ pub(super) fn gap_text(gap: &GapView) -> String {
 }
 
 fn operation_text(operation: &OperationEvent) -> String {
-    let OperationEvent { id, state, owner, requested_by, planned, done, failed, error } = operation;
+    let OperationEvent { id, kind, of, state, owner, requested_by, planned, done, failed, error } = operation;
     let steps = counted(*planned, "step", "steps");
-    let mut text = format!("{id} {state}: reset of {owner}, {steps}");
+    let what = of.map_or_else(|| kind.clone(), |of| format!("{kind} of operation {of}"));
+    let mut text = format!("{id} {state}: {what} of {owner}, {steps}");
     // how far an interrupted one came nobody noted
     if !matches!(state.as_str(), "begun" | "interrupted") {
         text.push_str(&format!(", {done} done, {failed} failed"));
