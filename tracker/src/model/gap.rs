@@ -22,12 +22,14 @@ pub enum Source {
     Fanotify,
     /// IP sets, which are looked at after each request that may have changed one.
     IpSets,
+    /// Writes to sysctls.
+    Sysctls,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 6] =
-        [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify, Self::IpSets];
+    pub const ALL: [Self; 7] =
+        [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify, Self::IpSets, Self::Sysctls];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Source {
             Self::Rtnetlink => "rtnetlink",
             Self::Fanotify => "fanotify",
             Self::IpSets => "ip-sets",
+            Self::Sysctls => "sysctls",
         }
     }
 }

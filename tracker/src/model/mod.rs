@@ -20,4 +20,5 @@ pub mod path;
 pub mod process;
 pub mod route;
 pub mod subject;
+pub mod sysctl;
 pub mod time;

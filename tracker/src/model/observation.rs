@@ -5,6 +5,7 @@ use super::ids::{Generation, Ifindex, NetlinkSeq, NetnsId, Portid, Tgid, Tid};
 use super::ipset::IpSetOrder;
 use super::process::ProcessKey;
 use super::subject::{Snapshot, Subject};
+use super::sysctl::SysctlName;
 use super::time::BootTime;
 
 /// An ancestor as a BPF record carries it.
@@ -251,4 +252,19 @@ pub struct LinkMention {
     /// Whether a move to another network namespace is asked for (`IFLA_NET_NS_FD`, `IFLA_NET_NS_PID`), here or for the
     /// peer.
     pub moves_netns: bool,
+}
+
+/// Writes to one sysctl of this network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SysctlWrite {
+    /// Which.
+    pub name: SysctlName,
+    /// Its value after the last of them; `None` when it could not be read.
+    pub value: Option<String>,
+    /// Who wrote, each once; `None` is a process of another pid namespace.
+    pub writers: Vec<Option<Tgid>>,
+    /// They happened after this moment...
+    pub after: BootTime,
+    /// ...and before this one.
+    pub before: BootTime,
 }

@@ -11,6 +11,7 @@ use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use super::nft::{NftItem, NftSnapshot, NftSubject};
 use super::path::{AbsPath, PathKind, PathSnapshot};
 use super::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use super::sysctl::{SysctlName, SysctlSnapshot};
 
 /// Which object, by what the kernel tells objects apart by. Scoped to one boot and one network namespace, paths
 /// excepted.
@@ -37,6 +38,8 @@ pub enum Subject {
     Path(AbsPath),
     /// An IP set or a member of one.
     IpSet(IpSetSubject),
+    /// A sysctl that was set.
+    Sysctl(SysctlName),
 }
 
 /// An object's content at one moment.
@@ -58,6 +61,8 @@ pub enum Snapshot {
     Path(PathSnapshot),
     /// Of an IP set or a member.
     IpSet(IpSetSnapshot),
+    /// Of a sysctl.
+    Sysctl(SysctlSnapshot),
 }
 
 impl Snapshot {
@@ -72,6 +77,7 @@ impl Snapshot {
             Self::IpRule(rule) => DigestBuilder::new("ip-rule").field(rule.text.as_bytes()).finish(),
             Self::Path(path) => path.digest(),
             Self::IpSet(set) => set.digest(),
+            Self::Sysctl(sysctl) => sysctl.digest(),
         }
     }
 }
@@ -97,11 +103,12 @@ pub enum Class {
     File,
     IpSet,
     Member,
+    Sysctl,
 }
 
 impl Class {
     /// Every class, in the order lists show them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Table,
         Self::Chain,
         Self::Rule,
@@ -118,6 +125,7 @@ impl Class {
         Self::File,
         Self::IpSet,
         Self::Member,
+        Self::Sysctl,
     ];
 
     /// Class of an object.
@@ -137,6 +145,7 @@ impl Class {
             Subject::Address(_) => Self::Address,
             Subject::Route(_) => Self::Route,
             Subject::IpRule(_) => Self::IpRule,
+            Subject::Sysctl(_) => Self::Sysctl,
             Subject::IpSet(IpSetSubject { item: IpSetItem::Set, .. }) => Self::IpSet,
             Subject::IpSet(IpSetSubject { item: IpSetItem::Member { .. }, .. }) => Self::Member,
             Subject::Path(_) => match snapshot {
@@ -165,6 +174,7 @@ impl Class {
             Self::File => "file",
             Self::IpSet => "ipset",
             Self::Member => "member",
+            Self::Sysctl => "sysctl",
         }
     }
 }
@@ -208,6 +218,7 @@ pub fn describe(subject: &Subject, snapshot: &Snapshot) -> String {
         (Subject::IpRule(rule), Snapshot::IpRule(snapshot)) => format!("iprule {}: {}", rule.priority, snapshot.text),
         (Subject::IpRule(rule), _) => format!("iprule {}", rule.priority),
         (Subject::IpSet(set), _) => set.to_string(),
+        (Subject::Sysctl(name), _) => format!("sysctl {name}"),
         (Subject::Path(path), snapshot) => format!("{} {path}", Class::of(subject, snapshot)),
     }
 }

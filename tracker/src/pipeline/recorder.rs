@@ -11,6 +11,7 @@ mod rename;
 mod resync;
 mod routes;
 mod rtnl;
+mod sysctls;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::journal::Journal;
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{Gap, GapReason, Source};
-use crate::model::ids::{ActorId, Generation, ObjectId, Tgid};
+use crate::model::ids::{ActorId, Generation, ObjectId, OperationId, Tgid};
 use crate::model::object::{Deed, Scope};
 use crate::model::observation::Observation;
 use crate::model::operation::Operation;
@@ -42,12 +43,14 @@ pub use resync::BaselineError;
 
 use super::capture_loop::{Batch, CommandQueue};
 use super::effects::Effect;
+use super::restored::Restores;
 use super::status::Board;
 use super::world::{Tracked, World};
 use ip_sets::LookState;
 use nft::{HandleMarks, OpenCommit};
 use reconcile::Reconciliation;
 use routes::RouteCauses;
+use sysctls::Originals;
 
 /// Longest time an entry stays without being made durable.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
@@ -64,6 +67,8 @@ pub struct Surroundings {
     pub scan_limit: usize,
     /// Our own process: its changes belong to the operation under way.
     pub own_tgid: Tgid,
+    /// Patterns of further sysctls whose values are read at the start.
+    pub sysctls: Vec<String>,
     /// Where looks at IP sets are ordered.
     pub ip_set_looks: IpSetLooks,
     /// By which an order comes back behind everything the kernel has queued by then.
@@ -106,7 +111,10 @@ pub struct Recorder {
     /// Requests to the ip_set subsystem since it was looked at.
     ip_set_requests: IpSetRequests,
     looks: LookState,
+    originals: Originals,
     operation: Option<Operation>,
+    /// What the operation under way puts back, with whose it is.
+    restores: Restores,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
     /// Everything before this moment is recorded.
@@ -130,6 +138,7 @@ impl Recorder {
             requests: RequestTable::default(),
             ip_set_requests: IpSetRequests::default(),
             looks: LookState::new(surroundings.ip_set_looks.clone()),
+            originals: Originals::new(surroundings.sysctls.clone()),
             notifications: NotificationTable::default(),
             notifier: None,
             judge,
@@ -148,6 +157,7 @@ impl Recorder {
             check_routes: RouteCauses::default(),
             reconciliation: Reconciliation::default(),
             operation: None,
+            restores: Restores::default(),
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
             last_flush: Instant::now(),
@@ -187,6 +197,7 @@ impl Recorder {
         self.resync_lost();
         self.reconcile();
         self.look_again();
+        self.compare_sysctls_again();
         self.commit();
         self.tick(is_idle);
         let mut is_stopped = false;
@@ -202,6 +213,7 @@ impl Recorder {
         self.resync_lost();
         self.reconcile();
         self.look_again();
+        self.compare_sysctls_again();
         self.commit();
         self.tick(true);
     }
@@ -226,6 +238,7 @@ impl Recorder {
             }
             Raw::Path(path) => observations.push(Observation::Path(path)),
             Raw::IpSets(look) => self.ip_sets(look),
+            Raw::Sysctl(write) => self.sysctl(&write),
             Raw::Lost { source, lost } => observations.push(Observation::Loss { source, lost }),
         }
         for observation in observations {
@@ -314,12 +327,26 @@ impl Recorder {
             self.world.insert(subject.clone(), Tracked::of(object, after));
         }
         let operation = self.own_operation(attribution.actor());
-        let attribution = match &after {
-            Some(after) if kind == ChangeKind::Created => Judge::dispute(attribution, &subject, after),
+        let restored = self.restored(operation, kind, (&subject, after.as_ref()));
+        let attribution = match (restored, &after) {
+            (Some(first), _) => first,
+            (None, Some(after)) if kind == ChangeKind::Created => Judge::dispute(attribution, &subject, after),
             _ => attribution.clone(),
         };
         let deed = Deed { time: WallTime::now(), boot_time: BootTime::now(), generation, operation, attribution };
         self.changes.push(Change { object, kind, subject, after, deed });
+    }
+
+    /// Whose a thing is that an undo puts back: who made it first.
+    fn restored(
+        &mut self,
+        operation: Option<OperationId>,
+        kind: ChangeKind,
+        (subject, after): (&Subject, Option<&Snapshot>),
+    ) -> Option<Attribution> {
+        let operation = operation.filter(|_| matches!(kind, ChangeKind::Created | ChangeKind::Changed))?;
+        let first = self.restores.take(subject, after?)?;
+        Some(first.with(Evidence::Restored { operation: operation.0 }))
     }
 
     fn tick(&mut self, is_idle: bool) {
@@ -350,7 +377,9 @@ impl Recorder {
 /// Why a lost record makes a gap.
 fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
     match source {
-        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets => GapReason::Overrun { source },
+        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Sysctls => {
+            GapReason::Overrun { source }
+        }
         Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },
     }
 }

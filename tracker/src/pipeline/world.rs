@@ -35,7 +35,7 @@ impl Tracked {
             Snapshot::Link(link) => ifname = Some(link.name.as_str().to_owned()),
             Snapshot::Path(path) => inode = Some(path.inode),
             Snapshot::IpSet(IpSetSnapshot::Set(set)) => handle = set.seed.map(|seed| Handle(seed.into())),
-            Snapshot::IpSet(IpSetSnapshot::Member(_)) => {}
+            Snapshot::IpSet(IpSetSnapshot::Member(_)) | Snapshot::Sysctl(_) => {}
             Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
         }
         Self { id, digest: snapshot.digest(), handle, ifname, inode }

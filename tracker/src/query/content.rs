@@ -69,6 +69,9 @@ pub(super) fn content_view(
         }
         (Subject::Path(path), Snapshot::Path(snapshot)) => path_view(path, snapshot),
         (Subject::IpSet(subject), Snapshot::IpSet(snapshot)) => ip_set_view(subject, snapshot),
+        (Subject::Sysctl(_), Snapshot::Sysctl(set)) => {
+            ContentView::Sysctl { value: set.value.clone(), before: set.before.clone() }
+        }
         _ => ContentView::Unknown,
     }
 }
@@ -207,6 +210,10 @@ pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, m
         }
         ContentView::IpSet { kind, options, .. } => format!("{kind} {options}"),
         ContentView::Member { options, .. } => options,
+        ContentView::Sysctl { value, before } => {
+            let before = before.map_or_else(|| "before not known".to_owned(), |before| format!("was {before}"));
+            format!("value {value}, {before}")
+        }
         ContentView::Address { dynamic: true, .. } => "dynamic".to_owned(),
         ContentView::Path { kind, mode, uid, gid, size, .. } => {
             let size = if kind == "dir" { String::new() } else { format!(" {size} bytes") };

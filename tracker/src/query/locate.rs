@@ -11,6 +11,7 @@ use crate::model::nft::{Family, NftItem, NftSubject, TableRef};
 use crate::model::object::Object;
 use crate::model::path::AbsPath;
 use crate::model::subject::{Class, Snapshot, Subject};
+use crate::model::sysctl::SysctlName;
 
 /// How many removed objects an answer holds when nothing living has the name.
 const REMOVED_SHOWN: usize = 5;
@@ -57,6 +58,8 @@ pub enum Locator {
     Path { path: AbsPath },
     /// An IP set, or a member of it by what `ipset list` prints.
     IpSet { name: IpSetName, member: Option<String> },
+    /// A sysctl that was set.
+    Sysctl { name: SysctlName },
 }
 
 impl Locator {
@@ -97,6 +100,7 @@ impl Locator {
                 subject.address == *address && prefix.is_none_or(|prefix| subject.prefix == prefix)
             }
             (Self::Path { path }, Subject::Path(subject)) => subject == path,
+            (Self::Sysctl { name }, Subject::Sysctl(subject)) => subject == name,
             (Self::IpSet { name, member }, Subject::IpSet(subject)) => {
                 subject.set == *name && subject.key() == member.as_deref()
             }
@@ -116,6 +120,7 @@ impl Locator {
             Self::Address { .. } => vec![Class::Address],
             Self::Path { .. } => vec![Class::Dir, Class::File],
             Self::IpSet { member: None, .. } => vec![Class::IpSet],
+            Self::Sysctl { .. } => vec![Class::Sysctl],
             Self::IpSet { member: Some(_), .. } => vec![Class::Member],
         }
     }
@@ -128,6 +133,7 @@ impl Locator {
                 item: NftItem::Rule { chain: chain.clone(), handle: *handle },
             })),
             Self::Path { path } => Some(Subject::Path(path.clone())),
+            Self::Sysctl { name } => Some(Subject::Sysctl(name.clone())),
             Self::IpSet { name, member: None } => Some(Subject::IpSet(IpSetSubject::set(name.clone()))),
             Self::IpSet { name, member: Some(key) } => {
                 Some(Subject::IpSet(IpSetSubject::member(name.clone(), key.clone())))
@@ -173,6 +179,7 @@ impl fmt::Display for Locator {
             Self::Address { address, prefix: None } => write!(f, "address {address}"),
             Self::Address { address, prefix: Some(prefix) } => write!(f, "address {address}/{prefix}"),
             Self::Path { path } => write!(f, "path {path}"),
+            Self::Sysctl { name } => write!(f, "sysctl {name}"),
             Self::IpSet { name, member: None } => write!(f, "ipset {name}"),
             Self::IpSet { name, member: Some(member) } => write!(f, "member {name} {member}"),
         }

@@ -43,6 +43,8 @@ pub enum Action {
         /// It holds other sets, which it keeps from being destroyed.
         is_list: bool,
     },
+    /// Gives a sysctl its earlier value.
+    RestoreSysctl,
     RemoveFile,
     RemoveDir,
 }
@@ -66,6 +68,7 @@ impl Action {
             Self::DeleteMember => 12,
             Self::DestroyIpSet { is_list: true } => 13,
             Self::DestroyIpSet { is_list: false } => 14,
+            Self::RestoreSysctl => 14,
             Self::RemoveFile => 20,
             Self::RemoveDir => 21,
         }
@@ -82,6 +85,7 @@ impl fmt::Display for Action {
         f.write_str(match self {
             Self::RemoveFile | Self::RemoveDir => "remove",
             Self::DestroyIpSet { .. } => "destroy",
+            Self::RestoreSysctl => "restore",
             Self::SetPolicy { .. } => "set back",
             _ => "delete",
         })

@@ -103,6 +103,12 @@ enum Thing {
         /// A member, as `ipset list` prints it
         member: Option<String>,
     },
+    /// A sysctl that somebody set
+    #[command(after_help = "Example: netdeed who sysctl net.ipv4.ip_forward")]
+    Sysctl {
+        /// Its name, as sysctl(8) takes it
+        name: String,
+    },
     /// Anything, by its number in `netdeed ls`
     Object {
         /// Its number
@@ -163,6 +169,7 @@ fn query(thing: Thing) -> Result<WhoQuery, CliError> {
         Thing::Address { address } => WhoQuery { address: Some(address), ..class("address") },
         Thing::Dir { path } => WhoQuery { path: Some(absolute(path)?), ..class("dir") },
         Thing::File { path } => WhoQuery { path: Some(absolute(path)?), ..class("file") },
+        Thing::Sysctl { name } => WhoQuery { name: Some(name), ..class("sysctl") },
         Thing::Trace(_) => return Err(CliError::Usage("a trace is read line by line".to_owned())),
         Thing::IpSet { name, member } => WhoQuery { name: Some(name), member, ..class("ipset") },
         Thing::Object { id } => return Err(CliError::Usage(format!("object {id} is asked for by its number"))),

@@ -4,13 +4,13 @@
 
 mod dump;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
-use super::{CaptureError, Raw, RawSource};
+use super::{CaptureError, Raw, RawSource, kept};
 use crate::model::gap::Source;
 
 pub use dump::{Listing, dump, dump_of};
@@ -51,6 +51,11 @@ impl RtSource {
         let groups = GROUPS.iter().fold(0, |mask, group| mask | 1 << (group - 1));
         socket.bind(&SocketAddr::new(0, groups)).map_err(|source| io("subscribe", source))?;
         Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM) })
+    }
+
+    /// Goes on with the subscription of a former run.
+    pub fn adopt(kept: OwnedFd) -> Self {
+        Self { socket: kept::netlink_socket(kept), datagram: Vec::with_capacity(DATAGRAM) }
     }
 
     /// Size of the receive buffer as the kernel accounts it, bytes: twice what was asked for when it was granted.

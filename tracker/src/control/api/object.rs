@@ -249,6 +249,10 @@ pub enum ContentView {
         options: String,
         times_out: bool,
     },
+    Sysctl {
+        value: String,
+        before: Option<String>,
+    },
     /// A snapshot that does not belong to its subject; never written by this version.
     Unknown,
 }

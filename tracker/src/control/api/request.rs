@@ -11,6 +11,7 @@ use crate::model::nft::Family;
 use crate::model::owner::{Certainty, Owner};
 use crate::model::path::AbsPath;
 use crate::model::subject::Class;
+use crate::model::sysctl::SysctlName;
 use crate::query::{Destination, EventFilter, Locator, RulePlace};
 
 use super::time::TimeView;
@@ -134,7 +135,7 @@ impl FollowQuery {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WhoQuery {
-    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `dir`, `file` or `ipset`.
+    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `dir`, `file`, `ipset` or `sysctl`.
     pub class: Option<String>,
     /// Name of a chain, table, set or link.
     pub name: Option<String>,
@@ -181,6 +182,11 @@ impl WhoQuery {
                 Locator::Route { destination }
             }
             "address" => self.address()?,
+            "sysctl" => {
+                let text = name()?;
+                let bad = || BadRequest(format!("expected a sysctl such as `net.ipv4.ip_forward` but found `{text}`"));
+                Locator::Sysctl { name: SysctlName::parse(text).ok_or_else(bad)? }
+            }
             "ipset" => Locator::IpSet { name: name()?.into(), member: self.member.clone() },
             "dir" | "file" => {
                 let text = needed(self.path.as_deref(), "path")?;
@@ -189,7 +195,7 @@ impl WhoQuery {
             }
             other => {
                 return Err(BadRequest(format!(
-                    "expected class rule, chain, table, set, link, route, address, dir, file or ipset but found `{other}`"
+                    "expected class rule, chain, table, set, link, route, address, dir, file, ipset or sysctl but found `{other}`"
                 )));
             }
         })

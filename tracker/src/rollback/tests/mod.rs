@@ -7,6 +7,8 @@ mod links;
 mod nft;
 mod paths;
 mod selecting;
+mod sysctls;
+mod undoing;
 
 use std::net::IpAddr;
 
