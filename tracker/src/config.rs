@@ -15,6 +15,8 @@ pub struct Config {
     pub capture: CaptureConfig,
     /// The journal's limits.
     pub journal: JournalConfig,
+    /// What resets took away.
+    pub archive: ArchiveConfig,
     /// A TOML file with owner rules that come before the built-in ones.
     pub owner_rules: Option<PathBuf>,
     /// Directories to watch; the built-in list when none is given.
@@ -30,6 +32,7 @@ impl Default for Config {
         Self {
             capture: CaptureConfig::default(),
             journal: JournalConfig::default(),
+            archive: ArchiveConfig::default(),
             owner_rules: None,
             root: default_roots(),
             max_paths: 200_000,
@@ -64,6 +67,20 @@ impl Default for CaptureConfig {
             rtnetlink_receive_buffer: 16 << 20,
             sysctls: Vec::new(),
         }
+    }
+}
+
+/// How much is kept of what resets took away; see `netdeed undo`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveConfig {
+    /// Bytes of all archives together; the oldest go first. A reset that would need more alone is refused.
+    pub max_bytes: u64,
+}
+
+impl Default for ArchiveConfig {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30 }
     }
 }
 
@@ -195,7 +212,8 @@ mod tests {
         let shipped = parse(text).expect("valid");
         assert_eq!(shipped, Config::default());
         // a new key has to be named here
-        let Config { capture, journal, owner_rules: _, root: _, max_paths: _, reconcile_seconds: _ } = shipped;
+        let Config { capture, journal, archive, owner_rules: _, root: _, max_paths: _, reconcile_seconds: _ } = shipped;
+        let ArchiveConfig { max_bytes: _ } = archive;
         let CaptureConfig {
             bpf: _,
             ring_bytes: _,

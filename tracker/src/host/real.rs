@@ -1,10 +1,12 @@
 //! The host this process runs on: the calling thread's network namespace and the process's filesystems.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::{Host, HostError, NftBatch, Removal, files, ipset, nft, rtnetlink, sysctl};
+use super::{
+    ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal, files, ipset, nft, restore, rtnetlink, sysctl,
+};
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
 use crate::model::ids::Ifindex;
@@ -73,6 +75,44 @@ impl Host for RealHost {
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         files::remove(path, expected)
+    }
+
+    fn create_link(
+        &mut self,
+        link: (Ifindex, &LinkSnapshot),
+        peer: Option<(Ifindex, &LinkSnapshot)>,
+        keeps_mac: bool,
+    ) -> Result<(), HostError> {
+        rtnetlink::create_link(link, peer, keeps_mac)
+    }
+
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        rtnetlink::attach_link((link, content))
+    }
+
+    fn add_address(&mut self, address: &AddressSubject, content: &AddressSnapshot) -> Result<(), HostError> {
+        rtnetlink::add_address(address, content)
+    }
+
+    fn add_route(&mut self, route: &RouteSubject, content: &RouteSnapshot) -> Result<(), HostError> {
+        rtnetlink::add_route(route, content)
+    }
+
+    fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError> {
+        rtnetlink::add_ip_rule(rule, content)
+    }
+
+    fn restore_paths(
+        &mut self,
+        wanted: &BTreeMap<AbsPath, PathSnapshot>,
+        files: Option<ArchivedFiles<'_>>,
+    ) -> Result<restore::Restored, ArchiveError> {
+        match files {
+            Some(ArchivedFiles { store, operation }) => {
+                restore::restore(store, operation, &wanted.keys().cloned().collect())
+            }
+            None => Ok(Vec::new()),
+        }
     }
 }
 

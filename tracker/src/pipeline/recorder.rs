@@ -30,7 +30,7 @@ use crate::journal::Journal;
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{Gap, GapReason, Source};
-use crate::model::ids::{ActorId, Generation, ObjectId, Tgid};
+use crate::model::ids::{ActorId, Generation, ObjectId, OperationId, Tgid};
 use crate::model::object::{Deed, Scope};
 use crate::model::observation::Observation;
 use crate::model::operation::Operation;
@@ -43,6 +43,7 @@ pub use resync::BaselineError;
 
 use super::capture_loop::{Batch, CommandQueue};
 use super::effects::Effect;
+use super::restored::Restores;
 use super::status::Board;
 use super::world::{Tracked, World};
 use ip_sets::LookState;
@@ -112,6 +113,8 @@ pub struct Recorder {
     looks: LookState,
     originals: Originals,
     operation: Option<Operation>,
+    /// What the operation under way puts back, with whose it is.
+    restores: Restores,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
     /// Everything before this moment is recorded.
@@ -154,6 +157,7 @@ impl Recorder {
             check_routes: RouteCauses::default(),
             reconciliation: Reconciliation::default(),
             operation: None,
+            restores: Restores::default(),
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
             last_flush: Instant::now(),
@@ -282,6 +286,9 @@ impl Recorder {
             Observation::Path(path) => self.path(&path),
             Observation::Loss { source, lost } => {
                 self.board.lost(source, lost);
+                if source == Source::Processes {
+                    self.lineage.lost(window.before);
+                }
                 if source == Source::Requests {
                     self.requests.lost(window.before);
                     self.ip_set_requests.lost(window.before);
@@ -320,12 +327,26 @@ impl Recorder {
             self.world.insert(subject.clone(), Tracked::of(object, after));
         }
         let operation = self.own_operation(attribution.actor());
-        let attribution = match &after {
-            Some(after) if kind == ChangeKind::Created => Judge::dispute(attribution, &subject, after),
+        let restored = self.restored(operation, kind, (&subject, after.as_ref()));
+        let attribution = match (restored, &after) {
+            (Some(first), _) => first,
+            (None, Some(after)) if kind == ChangeKind::Created => Judge::dispute(attribution, &subject, after),
             _ => attribution.clone(),
         };
         let deed = Deed { time: WallTime::now(), boot_time: BootTime::now(), generation, operation, attribution };
         self.changes.push(Change { object, kind, subject, after, deed });
+    }
+
+    /// Whose a thing is that an undo puts back: who made it first.
+    fn restored(
+        &mut self,
+        operation: Option<OperationId>,
+        kind: ChangeKind,
+        (subject, after): (&Subject, Option<&Snapshot>),
+    ) -> Option<Attribution> {
+        let operation = operation.filter(|_| matches!(kind, ChangeKind::Created | ChangeKind::Changed))?;
+        let first = self.restores.take(subject, after?)?;
+        Some(first.with(Evidence::Restored { operation: operation.0 }))
     }
 
     fn tick(&mut self, is_idle: bool) {

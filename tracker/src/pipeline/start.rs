@@ -16,6 +16,7 @@ use crate::capture::kept::Kept;
 use crate::causes::causes;
 use crate::config::Config;
 use crate::control::api::SetAsideView;
+use crate::host::ArchiveStore;
 use crate::journal::open::{OpenOptions, Opened, open};
 use crate::journal::sled::SledOptions;
 use crate::journal::{Journal, JournalError, JournalLimits};
@@ -149,7 +150,9 @@ pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running,
         spawn_recorder(recorder, receiver)?,
         spawn_capture(sources, commands.clone(), sender, Arc::clone(&board))?,
     ];
-    let node = TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board), running);
+    let archives = ArchiveStore::new(journal_dir, config.archive.max_bytes);
+    let parts = (running, archives);
+    let node = TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board), parts);
     let node = Arc::new(node);
     board.ready();
     info!(boot = %scope.boot, netns = %scope.netns, "recording");

@@ -17,6 +17,7 @@
 //! that the owner changed on other people's objects are reported ([`refusal::Reason::Altered`]) and not set back; legacy
 //! xtables tables are reported and not touched.
 
+pub mod archive;
 pub mod check;
 pub mod earlier;
 pub mod executor;
@@ -29,8 +30,10 @@ pub(crate) mod relations;
 pub mod run;
 pub mod selection;
 pub mod step;
+pub mod undo;
 pub mod verify;
 
+pub use archive::{Archive, BadArchive};
 pub use check::{CheckedPlan, PlanChanged, check};
 pub use earlier::{Earlier, earlier, wants_earlier};
 pub use executor::{Execution, ExecutionState, execute};

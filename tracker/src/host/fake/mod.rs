@@ -11,7 +11,8 @@ mod ruleset;
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{Host, HostError, NftBatch, Removal};
+use super::restore::Restored;
+use super::{ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal};
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
@@ -54,6 +55,12 @@ impl FakeHost {
     /// Lets somebody else act right before the next commit; several are taken one per commit, last first.
     pub fn interfere(&mut self, act: impl FnOnce(&mut FakeRuleset) + Send + 'static) {
         self.interference.push(Box::new(act));
+    }
+
+    fn add_rt(&mut self, subject: Subject, snapshot: Snapshot) -> Result<(), HostError> {
+        let object = describe(&subject, &snapshot);
+        let added = self.net.add(subject, snapshot);
+        added.map(|_| ()).map_err(|source| HostError::Io { operation: "add", object, source })
     }
 
     fn remove_rt(&mut self, subject: &Subject, expected: &Snapshot) -> Result<Removal, HostError> {
@@ -160,5 +167,54 @@ impl Host for FakeHost {
             source: io::Error::from_raw_os_error(code),
         })?;
         Ok(Removal::Removed)
+    }
+
+    fn create_link(
+        &mut self,
+        link: (Ifindex, &LinkSnapshot),
+        peer: Option<(Ifindex, &LinkSnapshot)>,
+        _keeps_mac: bool,
+    ) -> Result<(), HostError> {
+        for (ifindex, link) in std::iter::once(link).chain(peer) {
+            self.add_rt(Subject::Link(ifindex), Snapshot::Link(link.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        self.net.attach(link, content.controller);
+        Ok(())
+    }
+
+    fn add_address(&mut self, address: &AddressSubject, content: &AddressSnapshot) -> Result<(), HostError> {
+        self.add_rt(Subject::Address(address.clone()), Snapshot::Address(content.clone()))?;
+        self.net.keep_subnet_route(address);
+        Ok(())
+    }
+
+    fn add_route(&mut self, route: &RouteSubject, content: &RouteSnapshot) -> Result<(), HostError> {
+        self.add_rt(Subject::Route(route.clone()), Snapshot::Route(content.clone()))
+    }
+
+    fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError> {
+        self.add_rt(Subject::IpRule(rule.clone()), Snapshot::IpRule(content.clone()))
+    }
+
+    /// The fake keeps no bytes of files, so it needs no archive.
+    fn restore_paths(
+        &mut self,
+        wanted: &BTreeMap<AbsPath, PathSnapshot>,
+        _files: Option<ArchivedFiles<'_>>,
+    ) -> Result<Restored, ArchiveError> {
+        let mut done = Restored::new();
+        for (path, content) in wanted {
+            let result = self.files.restore(path, content).map_err(|code| HostError::Io {
+                operation: "put back",
+                object: format!("`{path}`"),
+                source: io::Error::from_raw_os_error(code),
+            });
+            done.push((path.clone(), result));
+        }
+        Ok(done)
     }
 }

@@ -13,6 +13,8 @@ use crate::rollback::relations::{contains, is_secondary, outgoing_links};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FakeNet {
     objects: BTreeMap<Subject, Snapshot>,
+    /// Routes the kernel made for addresses and dropped with them.
+    kernels: Vec<(Subject, Snapshot)>,
 }
 
 impl FakeNet {
@@ -36,6 +38,27 @@ impl FakeNet {
         Ok((subject, snapshot))
     }
 
+    /// Attaches a link to a controller.
+    pub(super) fn attach(&mut self, link: Ifindex, controller: Option<Ifindex>) {
+        if let Some(Snapshot::Link(link)) = self.objects.get_mut(&Subject::Link(link)) {
+            link.controller = controller;
+        }
+    }
+
+    /// Remembers the kernel's route of a subnet when it goes with its address, and makes it anew with the next.
+    pub(super) fn keep_subnet_route(&mut self, address: &AddressSubject) {
+        let made_for = |(subject, content): &(Subject, Snapshot)| match (subject, content) {
+            (Subject::Route(route), Snapshot::Route(content)) => {
+                outgoing_links(route, content).contains(&address.ifindex)
+                    && route.destination.is_some_and(|to| contains(address.address, address.prefix, to))
+            }
+            _ => false,
+        };
+        let Some(at) = self.kernels.iter().position(made_for) else { return };
+        let (subject, content) = self.kernels.remove(at);
+        self.objects.entry(subject).or_insert(content);
+    }
+
     /// An object.
     pub fn get(&self, subject: &Subject) -> Option<&Snapshot> {
         self.objects.get(subject)
@@ -48,6 +71,15 @@ impl FakeNet {
 
     /// Deletes an object and what the kernel deletes with it.
     pub(super) fn delete(&mut self, subject: &Subject) -> io::Result<()> {
+        let before = self.objects.clone();
+        self.delete_only(subject)?;
+        let is_kernels = |content: &Snapshot| matches!(content, Snapshot::Route(route) if route.is_kernel_made());
+        let gone = before.into_iter().filter(|(subject, _)| !self.objects.contains_key(subject));
+        self.kernels.extend(gone.filter(|(_, content)| is_kernels(content)));
+        Ok(())
+    }
+
+    fn delete_only(&mut self, subject: &Subject) -> io::Result<()> {
         match subject {
             Subject::Link(ifindex) => self.delete_link(*ifindex),
             Subject::Address(address) => {

@@ -28,6 +28,7 @@ use crate::model::subject::{Snapshot, Subject};
 
 use register::{Judged, Register};
 
+pub(super) use nft::deletion_order;
 pub(super) use register::InScope;
 
 /// Plans the removal of everything `selection` asks for.
@@ -47,7 +48,7 @@ pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, select
     let going = links::plan(&register, live, &relations, &mut draft);
     routes::plan(&register, live, &relations, &going, &mut draft);
     ipsets::plan(&register, live, &mut draft);
-    sysctls::plan(&register, &mut draft);
+    sysctls::plan(&register, live, &mut draft);
     paths::plan(&register, live, &mut draft);
     legacy_tables(&register, &mut draft);
     gone_already(&register, live, &mut draft);

@@ -1,7 +1,10 @@
 //! Check, execution, verification, the loop around them, and the exports.
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::host::{HostError, NftBatch, Removal};
+use crate::host::restore::Restored;
+use crate::host::{ArchiveError, ArchivedFiles, HostError, NftBatch, Removal};
 use crate::model::ids::Generation;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
@@ -32,7 +35,7 @@ impl Ledger for Fixed {
         Ok(self.0.clone())
     }
 
-    fn begin(&mut self, _plan: &Plan) -> Result<(), LedgerError> {
+    fn begin(&mut self, _plan: &Plan, _before: &LiveState, _known: &[Object]) -> Result<(), LedgerError> {
         self.1 += 1;
         Ok(())
     }
@@ -181,6 +184,33 @@ impl Host for Broken {
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         self.inner.remove_path(path, expected)
+    }
+    fn create_link(
+        &mut self,
+        _: (Ifindex, &LinkSnapshot),
+        _: Option<(Ifindex, &LinkSnapshot)>,
+        _: bool,
+    ) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        self.inner.attach_link(link, content)
+    }
+    fn add_address(&mut self, _: &AddressSubject, _: &AddressSnapshot) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn add_route(&mut self, _: &RouteSubject, _: &RouteSnapshot) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn add_ip_rule(&mut self, _: &IpRuleSubject, _: &IpRuleSnapshot) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn restore_paths(
+        &mut self,
+        wanted: &BTreeMap<AbsPath, PathSnapshot>,
+        files: Option<ArchivedFiles<'_>>,
+    ) -> Result<Restored, ArchiveError> {
+        self.inner.restore_paths(wanted, files)
     }
 }
 

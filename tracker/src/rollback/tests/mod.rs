@@ -8,6 +8,7 @@ mod nft;
 mod paths;
 mod selecting;
 mod sysctls;
+mod undoing;
 
 use std::net::IpAddr;
 
