@@ -1,5 +1,5 @@
-//! A node: a network and a mount namespace with an empty `/var/lib`, `/run`, `/opt` and a private copy of `/etc` without
-//! what the packages of other container engines put into `/etc/cni`.
+//! A node: a network and a mount namespace with an empty `/var/lib`, `/run`, `/opt` and a private copy of `/etc`
+//! (without `/etc/cni`, where packages leave things of other nodes).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,7 @@ set -e
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 etc "$1/mnt"
 cp -a /etc/. "$1/mnt/"
-rm -rf "$1/mnt/cni" "$1/mnt/kubernetes"
+rm -rf "$1/mnt/cni"
 mount --bind "$1/mnt" /etc
 umount -l "$1/mnt"
 for dir in /var/lib /var/log /run /opt; do mount -t tmpfs -o mode=755 "node${dir##*/}" "$dir"; done
