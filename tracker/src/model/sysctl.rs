@@ -47,9 +47,15 @@ impl SysctlName {
         &self.0
     }
 
-    /// Whether each network namespace has one of its own.
-    pub fn is_of_netns(&self) -> bool {
-        self.0.starts_with("net/")
+    /// The link it is a setting of, if it is one's: it comes and goes with the link.
+    pub fn link(&self) -> Option<&str> {
+        let mut parts = self.0.split('/');
+        match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()) {
+            ("net", "ipv4" | "ipv6" | "mpls", "conf" | "neigh", link, Some(_)) => {
+                Some(link).filter(|link| !matches!(*link, "all" | "default"))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -100,6 +106,9 @@ mod tests {
         let vlan = "net.ipv4.conf.eth0/100.rp_filter";
         assert_eq!(name(vlan), Some(("net/ipv4/conf/eth0.100/rp_filter".to_owned(), vlan.to_owned())));
         assert_eq!(name("net/ipv4/conf/eth0.100/rp_filter").map(|(_, shown)| shown).as_deref(), Some(vlan));
+        let link = |text| SysctlName::parse(text).and_then(|name| name.link().map(str::to_owned));
+        assert_eq!(link(vlan).as_deref(), Some("eth0.100"));
+        assert_eq!((link("net.ipv4.conf.all.rp_filter"), link("net.ipv4.ip_forward")), (None, None));
         for bad in ["", "net", "/net/ipv4", "net..ipv4", "net/../kernel/x"] {
             assert_eq!(name(bad), None, "{bad}");
         }

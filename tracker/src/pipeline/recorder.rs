@@ -286,6 +286,9 @@ impl Recorder {
             Observation::Path(path) => self.path(&path),
             Observation::Loss { source, lost } => {
                 self.board.lost(source, lost);
+                if source == Source::Processes {
+                    self.lineage.lost(window.before);
+                }
                 if source == Source::Requests {
                     self.requests.lost(window.before);
                     self.ip_set_requests.lost(window.before);

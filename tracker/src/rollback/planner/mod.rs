@@ -49,7 +49,7 @@ pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, select
     let going = links::plan(&register, live, &relations, &mut draft);
     routes::plan(&register, live, &relations, &going, &mut draft);
     ipsets::plan(&register, live, &mut draft);
-    sysctls::plan(&register, &mut draft);
+    sysctls::plan(&register, live, &mut draft);
     traffic::plan(&register, live, &mut draft);
     paths::plan(&register, live, &mut draft);
     legacy_tables(&register, &mut draft);
