@@ -284,13 +284,13 @@ fn an_ipv6_address_is_matched_by_what_the_request_is_about() {
 }
 
 #[test]
-fn two_that_ask_for_one_address_are_ambiguous_and_a_cut_request_proves_nothing() {
+fn two_that_ask_for_one_address_are_both_named_and_a_cut_request_proves_nothing() {
     let mut table = RequestTable::default();
     for pid in [10, 11] {
         let (request, actor) = request(pid, 5, NETLINK_ROUTE, HERE, addresses(20, &[1], false));
         table.open(request, actor);
     }
-    assert_eq!(table.about(&ipv6(1), false, Portid(0), HERE, WINDOW), Match::Ambiguous(2));
+    assert_eq!(several(&table.about(&ipv6(1), false, Portid(0), HERE, WINDOW)), 2);
     let (mut flush, actor) = request(12, 5, NETLINK_ROUTE, HERE, addresses(21, &[5, 6], false));
     flush.is_truncated = true;
     table.open(flush, actor);

@@ -155,7 +155,7 @@ fn kernel_sign(subject: &Subject, portid: Portid, after: Option<&Snapshot>) -> O
             _ if snapshot.is_dynamic => Some("dynamic address"),
             _ => None,
         },
-        (Subject::Neighbour(_), Some(_)) => Some("no request behind it"),
+        (Subject::Neighbour(_), Some(_)) if portid == Portid(0) => Some("no request behind it"),
         (_, None) if portid == Portid(0) => Some("no request behind the removal"),
         _ => None,
     }
