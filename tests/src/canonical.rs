@@ -30,8 +30,8 @@ const DUMPS: [(&str, &str); 9] = [
 
 /// Qdiscs without the handles that the kernel chose, and the filters at every place of every link.
 const TRAFFIC: &str = r#"
-tc qdisc show | sed -E 's/ 80[0-9a-f]{2}: / auto: /; s/refcnt [0-9]+ ?//; s/direct_packets_stat [0-9]+//'
-for dev in $(ip -o link show | sed -E 's/^[0-9]+: ([^:@]+).*/\1/'); do
+for dev in $(ip -o link show | sed -E 's/^[0-9]+: ([^:@]+).*/\1/' | sort); do
+  tc qdisc show dev $dev | sed -E "s/^/$dev /; s/ 80[0-9a-f]{2}: / auto: /; s/refcnt [0-9]+ ?//; s/direct_packets_stat [0-9]+//"
   tc class show dev $dev | sed -E "s/^/$dev /; s/80[0-9a-f]{2}:/auto:/g"
   for place in '' ingress egress; do tc filter show dev $dev $place 2>/dev/null |
     sed -E "s/^/$dev $place /; s/(fh|ht) [0-9a-f]+:?/\\1 auto/g; s/index [0-9]+ ref/ref/"; done
