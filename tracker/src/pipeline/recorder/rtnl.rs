@@ -33,6 +33,11 @@ impl Recorder {
             Subject::Link(ifindex) => self.who_touched_link(*ifindex, after.as_ref(), ifname.as_deref(), window),
             _ => self.who_numbered(&subject, portid, seq, after.as_ref(), window),
         };
+        if let (Subject::Link(ifindex), None) = (&subject, &after)
+            && let Some(name) = self.world.ifname(*ifindex).map(str::to_owned)
+        {
+            self.forget_sysctls_of(&name, &attribution);
+        }
         if let Some(effect) = effect {
             self.apply(effect, &attribution, None);
         }
