@@ -41,6 +41,11 @@ impl Recorder {
             (Subject::Link(ifindex), _) => self.who_touched_link(*ifindex, after.as_ref(), ifname.as_deref(), window),
             (_, found) => self.who_else(&subject, found.unwrap_or(Match::None), portid, after.as_ref()),
         };
+        if let (Subject::Link(ifindex), None) = (&subject, &after)
+            && let Some(name) = self.world.ifname(*ifindex).map(str::to_owned)
+        {
+            self.forget_sysctls_of(&name, &attribution);
+        }
         if let Some(effect) = effect {
             self.apply(effect, &attribution, None);
         }

@@ -66,6 +66,17 @@ impl Recorder {
         effects::of_one(&self.world, subject, Some(Snapshot::Sysctl(snapshot)))
     }
 
+    /// A link's settings go with it, whoever removed it.
+    pub(super) fn forget_sysctls_of(&mut self, ifname: &str, attribution: &Attribution) {
+        let is_its = |name: &SysctlName| name.link() == Some(ifname);
+        self.originals.values.retain(|name, _| !is_its(name));
+        for subject in self.world.subjects(|subject| matches!(subject, Subject::Sysctl(name) if is_its(name))) {
+            if let Some(effect) = effects::of_one(&self.world, subject, None) {
+                self.apply(effect, attribution, None);
+            }
+        }
+    }
+
     /// Compares values from time to time.
     pub(super) fn compare_sysctls_again(&mut self) {
         if self.originals.compared.elapsed() >= COMPARE_EVERY {
