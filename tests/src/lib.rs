@@ -7,6 +7,7 @@
 pub mod accuracy;
 pub mod canonical;
 pub mod failure;
+pub mod manager;
 pub mod namespace;
 pub mod node;
 pub mod process;

@@ -1,4 +1,5 @@
-//! A node: a network and a mount namespace with an empty `/var/lib`, `/run`, `/opt` and a private copy of `/etc`.
+//! A node: a network and a mount namespace with an empty `/var/lib`, `/run`, `/opt` and a private copy of `/etc`
+//! (without `/etc/cni`, where packages leave things of other nodes).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -17,6 +18,7 @@ set -e
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 etc "$1/mnt"
 cp -a /etc/. "$1/mnt/"
+rm -rf "$1/mnt/cni"
 mount --bind "$1/mnt" /etc
 umount -l "$1/mnt"
 for dir in /var/lib /var/log /run /opt; do mount -t tmpfs -o mode=755 "node${dir##*/}" "$dir"; done

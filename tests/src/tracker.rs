@@ -48,7 +48,15 @@ impl<'a> Tracker<'a> {
     /// # Errors
     /// When it does not become ready, with its log.
     pub fn start(node: &'a Node, files: &Files, config: &str) -> Result<Self> {
-        let mut tracker = Self::spawn(node, files, config, node.command(binary("netdeedd")?))?;
+        Self::start_by(node, files, config, node.command(binary("netdeedd")?))
+    }
+
+    /// Starts a tracker by a command that ends with its program, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready, with its log.
+    pub fn start_by(node: &'a Node, files: &Files, config: &str, command: Command) -> Result<Self> {
+        let mut tracker = Self::spawn(node, files, config, command)?;
         let ready = tracker.wait_ready();
         ready.map_err(|failure| Failure(format!("{failure}\n{}", tracker.log())))?;
         Ok(tracker)

@@ -117,6 +117,24 @@ fn a_moved_directory_keeps_its_makers() {
 }
 
 #[test]
+fn a_name_used_again_and_again_for_moves_ends_nothing_twice() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    node.sh("mkdir -p /var/lib/cni").expect("a directory");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    act(&node, "flanneld", "echo 1 > /var/lib/cni/new");
+    assert_eq!(who(&tracker, &["file", "/var/lib/cni/new"])["owner"], "cni/flannel");
+    // all of it is read in one turn, when only the last files are left to look at
+    tracker.while_paused(|| {
+        act(&node, "flanneld", "cd /var/lib/cni; mv new x; echo 2 > new; mv new x; echo 3 > new");
+    });
+    assert_eq!(who(&tracker, &["file", "/var/lib/cni/x"])["owner"], "cni/flannel");
+    let status = tracker.json(&["status"]).expect("a status");
+    assert_eq!(status["data"]["gaps"], 0, "{}", tracker.log());
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
 fn what_a_process_made_before_it_executed_another_program_is_not_that_ones() {
     let node = Node::new().expect("a node");
     let files = Files::named(&node, "tracker");

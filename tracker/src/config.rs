@@ -15,6 +15,8 @@ pub struct Config {
     pub capture: CaptureConfig,
     /// The journal's limits.
     pub journal: JournalConfig,
+    /// What resets took away.
+    pub archive: ArchiveConfig,
     /// A TOML file with owner rules that come before the built-in ones.
     pub owner_rules: Option<PathBuf>,
     /// Directories to watch; the built-in list when none is given.
@@ -30,6 +32,7 @@ impl Default for Config {
         Self {
             capture: CaptureConfig::default(),
             journal: JournalConfig::default(),
+            archive: ArchiveConfig::default(),
             owner_rules: None,
             root: default_roots(),
             max_paths: 200_000,
@@ -50,11 +53,34 @@ pub struct CaptureConfig {
     pub nftables_receive_buffer: usize,
     /// Receive buffer of the rtnetlink notifications.
     pub rtnetlink_receive_buffer: usize,
+    /// Further sysctls whose values are read at the start, so that they can be set back: paths below `/proc/sys`, `*` is
+    /// any name.
+    pub sysctls: Vec<String>,
 }
 
 impl Default for CaptureConfig {
     fn default() -> Self {
-        Self { bpf: true, ring_bytes: 16 << 20, nftables_receive_buffer: 128 << 20, rtnetlink_receive_buffer: 16 << 20 }
+        Self {
+            bpf: true,
+            ring_bytes: 16 << 20,
+            nftables_receive_buffer: 128 << 20,
+            rtnetlink_receive_buffer: 16 << 20,
+            sysctls: Vec::new(),
+        }
+    }
+}
+
+/// How much is kept of what resets took away; see `netdeed undo`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveConfig {
+    /// Bytes of all archives together; the oldest go first. A reset that would need more alone is refused.
+    pub max_bytes: u64,
+}
+
+impl Default for ArchiveConfig {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30 }
     }
 }
 
@@ -186,8 +212,15 @@ mod tests {
         let shipped = parse(text).expect("valid");
         assert_eq!(shipped, Config::default());
         // a new key has to be named here
-        let Config { capture, journal, owner_rules: _, root: _, max_paths: _, reconcile_seconds: _ } = shipped;
-        let CaptureConfig { bpf: _, ring_bytes: _, nftables_receive_buffer: _, rtnetlink_receive_buffer: _ } = capture;
+        let Config { capture, journal, archive, owner_rules: _, root: _, max_paths: _, reconcile_seconds: _ } = shipped;
+        let ArchiveConfig { max_bytes: _ } = archive;
+        let CaptureConfig {
+            bpf: _,
+            ring_bytes: _,
+            nftables_receive_buffer: _,
+            rtnetlink_receive_buffer: _,
+            sysctls: _,
+        } = capture;
         let JournalConfig {
             max_entries: _,
             max_bytes: _,
@@ -203,6 +236,7 @@ mod tests {
             "ring_bytes = ",
             "nftables_receive_buffer = ",
             "rtnetlink_receive_buffer = ",
+            "sysctls = ",
             "max_entries = ",
             "max_bytes = ",
             "keep_removed_days = ",

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use netdeed_tracker::capture::kept::Kept;
 use netdeed_tracker::config::{Config, ConfigError};
 use netdeed_tracker::control::socket::{self, SocketError};
 use netdeed_tracker::pipeline::start::{self, StartError};
@@ -81,6 +82,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), MainError> {
     log_to_stderr(&arguments)?;
+    // before anything opens descriptors
+    let kept = Kept::receive();
     let (path, must_exist) = match arguments.config {
         Some(path) => (path, true),
         None => (PathBuf::from(DEFAULT_CONFIG), false),
@@ -96,7 +99,7 @@ fn run(arguments: Arguments) -> Result<(), MainError> {
     if let Some(notice) = &bound.notice {
         warn!("{notice}");
     }
-    let tracker = start::start(&config, &arguments.journal)?;
+    let tracker = start::start(&config, &arguments.journal, kept)?;
     let node = tracker.node();
     let served = runtime.block_on(async {
         tell_systemd(&[sd_notify::NotifyState::Ready]);

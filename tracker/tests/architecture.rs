@@ -42,7 +42,8 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "rollback",
         ],
     ),
-    ("main", &["config", "control", "pipeline"]),
+    // what a former run left is received before anything else
+    ("main", &["capture", "config", "control", "pipeline"]),
 ];
 
 /// Imports of one file that its stage may not have otherwise.
@@ -57,13 +58,25 @@ const ONLY_IN: [(&str, &[&str], &str); 14] = [
     ("aya::", &["capture/bpf/"], "one folder knows aya"),
     (
         "unsafe ",
-        &["capture/bpf/", "capture/fanotify/sys.rs", "capture/legacy/sys.rs", "host/legacy/sys.rs"],
+        &["capture/bpf/", "capture/fanotify/sys.rs", "capture/kept.rs", "capture/legacy/sys.rs", "host/legacy/sys.rs"],
         "unsafe at the kernel boundary only",
     ),
     ("Command::new", &["capture/bpf/self_test/acts.rs"], "only the self-test starts a process: itself"),
     ("SystemTime::now", &["model/time.rs"], "one file reads the clock people use"),
     ("env::var", &[], "the library is configured by values"),
-    ("crate::host", &["host/", "pipeline/node.rs", "rollback/executor.rs", "rollback/run.rs"], "only a rollback acts"),
+    (
+        "crate::host",
+        &[
+            "host/",
+            "pipeline/node.rs",
+            "rollback/executor.rs",
+            "rollback/run.rs",
+            "rollback/undo/",
+            "pipeline/undo.rs",
+            "pipeline/start.rs",
+        ],
+        "only a rollback acts",
+    ),
     ("fs::write", WRITERS, "nothing left of the journal writes"),
     ("fs::remove", WRITERS, "nothing left of the journal writes"),
     ("fs::rename", WRITERS, "nothing left of the journal writes"),

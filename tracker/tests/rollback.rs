@@ -16,7 +16,7 @@ use netdeed_tracker::model::owner::{Attribution, Certainty, Evidence, Owner};
 use netdeed_tracker::model::path::AbsPath;
 use netdeed_tracker::model::subject::{Snapshot, Subject};
 use netdeed_tracker::model::time::{BootTime, WallTime};
-use netdeed_tracker::rollback::{ExecutionState, Ledger, LedgerError, Plan, Selection, plan, run};
+use netdeed_tracker::rollback::{ExecutionState, Ledger, LedgerError, LiveState, Plan, Selection, plan, run};
 
 fn nft(script: &str) {
     run_with(script, &["nft", "-f", "-"]);
@@ -85,7 +85,7 @@ impl Ledger for Recorder {
         Ok(self.objects.clone())
     }
 
-    fn begin(&mut self, _plan: &Plan) -> Result<(), LedgerError> {
+    fn begin(&mut self, _plan: &Plan, _before: &LiveState, _known: &[Object]) -> Result<(), LedgerError> {
         self.begun += 1;
         Ok(())
     }

@@ -9,6 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod reset;
 pub(crate) mod since;
 pub(crate) mod status;
+pub(crate) mod undo;
 pub(crate) mod who;
 
 use crate::args::{Args, Command};
@@ -27,6 +28,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         Command::Status(args) => status::run(&global, &output, args).await,
         Command::Plan(args) => plan::run(&global, &output, args).await,
         Command::Reset(args) => reset::run(&global, &output, args).await,
+        Command::Undo(args) => undo::run(&global, &output, args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }

@@ -17,9 +17,9 @@ const WIDEST: usize = 28;
 /// Foreground colours that can be read on dark and on light ground.
 const OWNER_COLORS: [u8; 6] = [36, 33, 35, 32, 34, 31];
 
-/// Writes a whole listing.
+/// Writes an annotated dump.
 pub(crate) fn write_blame(output: &Output, out: &mut dyn Write, view: &BlameView, group: bool) -> io::Result<()> {
-    BlameWriter::new(output, view, group).write(out, view)
+    BlameWriter::new(output, view, group).of_a_dump().write(out, view)
 }
 
 /// Writes the parts of a listing. The first part has all the deeds, so columns fit all lines.
@@ -33,6 +33,8 @@ pub(crate) struct BlameWriter {
     colors: HashMap<String, u8>,
     /// The owner of the line before, in groups.
     last: Option<Whose>,
+    /// What to say of a line that nobody is known for.
+    unknown: &'static str,
 }
 
 struct Prefix {
@@ -74,7 +76,14 @@ impl BlameWriter {
             prefixes: Vec::new(),
             colors: HashMap::new(),
             last: None,
+            unknown: "not recorded",
         }
+    }
+
+    /// Says of a saved dump's line that it was not found: whether the thing was ever there is not known.
+    fn of_a_dump(mut self) -> Self {
+        self.unknown = "not found";
+        self
     }
 
     /// Writes one part.
@@ -118,7 +127,7 @@ impl BlameWriter {
             (Whose::Nobody, None) if text.is_empty() => writeln!(out),
             (Whose::Nobody, None) => writeln!(out, "{:width$}  {}", "", self.style.paint(Paint::Label, &text)),
             (_, None) => {
-                let columns = self.style.paint(Paint::Bad, &format!("{:<width$}", "not recorded"));
+                let columns = self.style.paint(Paint::Bad, &format!("{:<width$}", self.unknown));
                 writeln!(out, "{columns}  {text}")
             }
         }
@@ -137,7 +146,7 @@ impl BlameWriter {
             let indent: String = line.text.chars().take_while(|c| *c == '\t').collect();
             let (color, head) = match prefix {
                 Some(prefix) => (self.colors.get(&prefix.owner).copied(), prefix.head.as_str()),
-                None => (Some(31), "not recorded"),
+                None => (Some(31), self.unknown),
             };
             writeln!(out, "{indent}{}", self.style.code(color, &format!("# {head}")))?;
             self.last = Some(whose);

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use netdeed_tracker::control::api::{ChangeEvent, EventDetail, EventView, GapView, LogView, OperationEvent};
 use netdeed_tracker::model::change::ChangeKind;
+use netdeed_tracker::model::subject::Class;
 
 use super::Output;
 use super::card::brief;
@@ -57,14 +58,15 @@ fn change_paint(change: &ChangeEvent) -> Paint {
 }
 
 fn change_text(change: &ChangeEvent, verdict_width: usize) -> String {
-    let ChangeEvent { name, owner, certainty, actor, operation, .. } = change;
+    let ChangeEvent { name, owner, certainty, actor, operation, class, text, .. } = change;
     let by = match (actor, operation) {
         (_, Some(operation)) => format!("  by operation {operation}"),
         (Some(actor), None) => format!("  by {}", brief(actor)),
         (None, None) => String::new(),
     };
     let verdict = format!("{owner} ({certainty})");
-    format!("{verdict:<verdict_width$}  {name}{by}")
+    let text = if *class == Class::Rule && !text.is_empty() { format!(": {text}") } else { String::new() };
+    format!("{verdict:<verdict_width$}  {name}{by}{text}")
 }
 
 /// `nftables queue overran, for 1 s: 2 appeared, 0 vanished, 1 changed`.
@@ -76,9 +78,10 @@ pub(super) fn gap_text(gap: &GapView) -> String {
 }
 
 fn operation_text(operation: &OperationEvent) -> String {
-    let OperationEvent { id, state, owner, requested_by, planned, done, failed, error } = operation;
+    let OperationEvent { id, kind, of, state, owner, requested_by, planned, done, failed, error } = operation;
     let steps = counted(*planned, "step", "steps");
-    let mut text = format!("{id} {state}: reset of {owner}, {steps}");
+    let what = of.map_or_else(|| kind.clone(), |of| format!("{kind} of operation {of}"));
+    let mut text = format!("{id} {state}: {what} of {owner}, {steps}");
     // how far an interrupted one came nobody noted
     if !matches!(state.as_str(), "begun" | "interrupted") {
         text.push_str(&format!(", {done} done, {failed} failed"));

@@ -12,6 +12,7 @@ mod table;
 mod text;
 mod time;
 mod trace;
+mod undo;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -30,6 +31,7 @@ pub(crate) use style::Style;
 pub(crate) use text::printable;
 pub(crate) use time::{format_ago, format_time};
 pub(crate) use trace::write_trace;
+pub(crate) use undo::write_undo;
 
 /// Standard output with what is known of it.
 pub(crate) struct Output {

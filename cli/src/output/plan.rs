@@ -57,7 +57,12 @@ pub(crate) fn write_plan(output: &Output, out: &mut dyn Write, plan: &PlanView, 
     Ok(())
 }
 
-fn write_refusals(output: &Output, out: &mut dyn Write, refusals: &[RefusalView], detail: Detail) -> io::Result<()> {
+pub(super) fn write_refusals(
+    output: &Output,
+    out: &mut dyn Write,
+    refusals: &[RefusalView],
+    detail: Detail,
+) -> io::Result<()> {
     if refusals.is_empty() {
         return Ok(());
     }
@@ -77,7 +82,7 @@ fn write_refusals(output: &Output, out: &mut dyn Write, refusals: &[RefusalView]
     }
 }
 
-fn write_kept(out: &mut dyn Write, kept: &[KeptView], detail: Detail) -> io::Result<()> {
+pub(super) fn write_kept(out: &mut dyn Write, kept: &[KeptView], detail: Detail) -> io::Result<()> {
     if kept.is_empty() {
         return Ok(());
     }

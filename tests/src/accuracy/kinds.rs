@@ -7,7 +7,7 @@ use super::plan::{Random, Writer};
 pub struct Made {
     /// Its class, as `netdeed ls` calls it.
     pub class: &'static str,
-    /// A word that only its name or text holds; [`EXTRA`] for what the step logs as `$extra`.
+    /// A word that only its name or text holds; `EXTRA` for what the step logs as `$extra`.
     pub word: String,
     /// Its owner, when it is not the writer's.
     pub owner: Option<&'static str>,

@@ -140,7 +140,9 @@ impl Verdict {
     /// # Panics
     /// Then.
     pub fn assert(&self, limits: Limits) {
-        let too_many = limits.unproven_per_mille.is_some_and(|most| self.unproven.len() * 1000 > most * self.compared);
+        // rounded up: of some hundred objects one may be in doubt
+        let may_be = |per_mille: usize| (per_mille * self.compared).div_ceil(1000);
+        let too_many = limits.unproven_per_mille.is_some_and(|most| self.unproven.len() > may_be(most));
         let has_missed = limits.unproven_per_mille.is_some() && !self.missed.is_empty();
         let is_bad =
             has_missed || !self.wrong.is_empty() || !self.missing.is_empty() || !self.unmarked.is_empty() || too_many;

@@ -8,6 +8,7 @@ pub(crate) mod entry;
 pub mod error;
 pub mod fanotify;
 pub mod ipset;
+pub mod kept;
 pub mod legacy;
 pub mod mounts;
 pub mod nfnetlink;
@@ -15,11 +16,12 @@ pub mod roots;
 pub mod rtnetlink;
 mod ruleset;
 pub mod scan;
+pub mod sysctl;
 
 use std::os::fd::BorrowedFd;
 
 use crate::model::gap::Source;
-use crate::model::observation::PathObservation;
+use crate::model::observation::{PathObservation, SysctlWrite};
 
 pub use error::CaptureError;
 pub use ruleset::ruleset;
@@ -35,6 +37,8 @@ pub enum Raw {
     Rtnetlink(Vec<u8>),
     /// One directory or file event; resolving it needs the live filesystem, so it arrives decoded.
     Path(PathObservation),
+    /// Writes to a sysctl; its value is read at once, so they arrive decoded.
+    Sysctl(SysctlWrite),
     /// IP sets as they were when somebody asked for them.
     IpSets(ipset::IpSetLook),
     /// Records of this stream are missing from here on.

@@ -14,8 +14,8 @@ use crate::model::ids::ObjectId;
 
 use super::api::{
     BlameQuery, BlameView, Document, EventView, FollowQuery, GapList, LogQuery, LogView, ObjectList, ObjectView,
-    ObjectsQuery, OperationView, OwnerList, PlanRequest, PlanView, ProgressView, ResetRequest, StatusView, WhoQuery,
-    WhoView,
+    ObjectsQuery, OperationView, OwnerList, PlanRequest, PlanView, ProgressView, ResetRequest, StatusView, UndoRequest,
+    WhoQuery, WhoView,
 };
 
 pub use error::ClientError;
@@ -136,9 +136,28 @@ impl Client {
     pub async fn reset(
         &self,
         request: &ResetRequest,
+        progress: impl FnMut(ProgressView),
+    ) -> Result<OperationView, ClientError> {
+        self.carry_out(Request::json(Method::POST, "/v1/reset", request)?, progress).await
+    }
+
+    /// Puts back what an operation took away; otherwise as [`Client::reset`].
+    ///
+    /// # Errors
+    /// See [`Client::reset`].
+    pub async fn undo(
+        &self,
+        request: &UndoRequest,
+        progress: impl FnMut(ProgressView),
+    ) -> Result<OperationView, ClientError> {
+        self.carry_out(Request::json(Method::POST, "/v1/undo", request)?, progress).await
+    }
+
+    async fn carry_out(
+        &self,
+        request: Request,
         mut progress: impl FnMut(ProgressView),
     ) -> Result<OperationView, ClientError> {
-        let request = Request::json(Method::POST, "/v1/reset", request)?;
         let mut lines = Lines::<OperationView>::new(send(&self.path, request).await?, &self.path);
         while let Some(line) = lines.next_line().await? {
             match lines.parse::<ProgressView>(&line) {

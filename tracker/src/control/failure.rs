@@ -66,6 +66,8 @@ impl From<NodeError> for Failure {
                 Self::new(ErrorCode::NotFound, message)
                     .remedy("name the family with --family; `nft list ruleset` shows every chain")
             }
+            NodeError::NoSuchOperation { .. } => Self::new(ErrorCode::NotFound, message)
+                .remedy("`netdeed log` lists operations; old archives are dropped"),
             NodeError::Conflict { .. } => {
                 Self::new(ErrorCode::Conflict, message).remedy("nothing was changed; ask for a new plan")
             }

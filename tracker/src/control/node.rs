@@ -11,7 +11,7 @@ use crate::model::legacy::{LegacyItem, LegacyTable};
 use crate::model::live::Ruleset;
 use crate::model::nft::TableRef;
 
-use super::api::{OperationView, PlanRequest, PlanView, ResetRequest, StatusView};
+use super::api::{OperationView, PlanRequest, PlanView, ResetRequest, StatusView, UndoRequest};
 
 /// The running tracker as the server sees it. Methods may block: the server calls them on threads made for that.
 pub trait Node: Send + Sync + 'static {
@@ -62,6 +62,18 @@ pub trait Node: Send + Sync + 'static {
         uid: u32,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<OperationView, NodeError>;
+
+    /// Puts back what an operation took away, asked for by user `uid`; calls `progress(done, total)` as it goes. With
+    /// `dry_run` it checks and changes nothing. The server lets one operation run at a time.
+    ///
+    /// # Errors
+    /// [`NodeError`] when nothing was begun; one that failed half-way is an [`OperationView`] that says so.
+    fn undo(
+        &self,
+        request: &UndoRequest,
+        uid: u32,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<OperationView, NodeError>;
 }
 
 /// Why the tracker could not answer.
@@ -91,6 +103,12 @@ pub enum NodeError {
     #[error("{what}")]
     Conflict {
         /// What changed.
+        what: String,
+    },
+    /// There is no such operation, or none that can be undone.
+    #[error("{what}")]
+    NoSuchOperation {
+        /// What is missing.
         what: String,
     },
     /// The owner of what was to go still runs and would add it again; nothing was done.

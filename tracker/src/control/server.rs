@@ -92,6 +92,7 @@ fn router(api: Api) -> Router {
         .route("/v1/gaps", get(routes::read::gaps))
         .route("/v1/plan", post(routes::change::plan))
         .route("/v1/reset", post(routes::change::reset))
+        .route("/v1/undo", post(routes::change::undo))
         .fallback(unknown_endpoint)
         .method_not_allowed_fallback(wrong_method)
         .with_state(api)
@@ -104,5 +105,5 @@ async fn unknown_endpoint(uri: Uri) -> Failure {
 
 async fn wrong_method(method: Method, uri: Uri) -> Failure {
     Failure::new(ErrorCode::MethodNotAllowed, format!("`{}` does not answer {method}", uri.path()))
-        .remedy("/v1/plan and /v1/reset want POST, all others GET")
+        .remedy("/v1/plan, /v1/reset and /v1/undo want POST, all others GET")
 }

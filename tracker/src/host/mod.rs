@@ -3,6 +3,7 @@
 //! [`Host`] is the edge to the kernel: [`real::RealHost`] acts on this machine, [`fake::FakeHost`] behaves like a
 //! kernel in memory (handles, reference checks, all-or-nothing commits, compare-and-set) for tests and dry runs.
 
+pub mod archive;
 pub mod error;
 pub mod fake;
 pub mod files;
@@ -10,15 +11,24 @@ pub mod ipset;
 pub mod legacy;
 pub mod nft;
 pub mod real;
+pub mod restore;
 pub mod rtnetlink;
+pub mod sysctl;
+
+use std::collections::BTreeMap;
 
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use crate::model::subject::Subject;
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 
+pub use archive::{ArchiveError, ArchiveStore, ArchivedFiles};
 pub use error::HostError;
 pub use fake::FakeHost;
 pub use legacy::LegacyEdit;
@@ -89,9 +99,76 @@ pub trait Host {
     /// [`HostError`] when it is another one now, or the kernel refuses, as it does while rules use a set.
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError>;
 
+    /// Gives a sysctl the value it had before it was set.
+    ///
+    /// # Errors
+    /// [`HostError`] when it has another value now, or the kernel refuses.
+    fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError>;
+
+    /// Deletes a neighbour or a forwarding entry.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses.
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError>;
+
+    /// Deletes a qdisc with all below it, a class or a filter.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, the kernel refuses, or `traffic` is none of these.
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError>;
+
     /// Removes a file, or a directory that is empty.
     ///
     /// # Errors
     /// [`HostError`] when it is another one now, or the kernel refuses.
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError>;
+
+    /// Makes a link with the number and settings it had; see [`rtnetlink::create_link`].
+    ///
+    /// # Errors
+    /// [`HostError`] when its number or name is taken, or the kernel refuses.
+    fn create_link(
+        &mut self,
+        link: (Ifindex, &LinkSnapshot),
+        peer: Option<(Ifindex, &LinkSnapshot)>,
+        keeps_mac: bool,
+    ) -> Result<(), HostError>;
+
+    /// Attaches a link to the controller it had, and switches it on if it was.
+    ///
+    /// # Errors
+    /// [`HostError`] when the controller is not there, or the kernel refuses.
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError>;
+
+    /// Adds an address.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is there, its link is not, or the kernel refuses.
+    fn add_address(&mut self, address: &AddressSubject, content: &AddressSnapshot) -> Result<(), HostError>;
+
+    /// Adds a route.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is there, its link is not, or the kernel refuses.
+    fn add_route(&mut self, route: &RouteSubject, content: &RouteSnapshot) -> Result<(), HostError>;
+
+    /// Adds an ip rule.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is there, or the kernel refuses.
+    fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError>;
+
+    /// Puts files and directories back from an archive, each only where nothing is; what became of each.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when the archive cannot be read; what was put back before stays.
+    fn restore_paths(
+        &mut self,
+        wanted: &BTreeMap<AbsPath, PathSnapshot>,
+        files: Option<ArchivedFiles<'_>>,
+    ) -> Result<restore::Restored, ArchiveError>;
 }

@@ -1,19 +1,26 @@
 //! The host this process runs on: the calling thread's network namespace and the process's filesystems.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::{Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, legacy, nft, rtnetlink};
+use super::{
+    ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, legacy, nft, restore,
+    rtnetlink, sysctl,
+};
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
-use crate::model::ids::Ifindex;
+use crate::decode::rtnl::fill_names;
+use crate::model::ids::{Ifindex, Ifname};
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
-use crate::model::subject::Subject;
+use crate::model::subject::{Snapshot, Subject};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 
 /// Acts on this machine. Holds nothing: each call opens its own sockets, in the calling thread's network namespace.
 ///
@@ -30,7 +37,8 @@ impl Host for RealHost {
             let source = io::Error::new(io::ErrorKind::InvalidData, message.reason.to_string());
             return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
         }
-        let rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
+        let mut rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
+        name_links(&mut rt);
         let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
         let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
         let (generation, nft) = (dump.generation, dump.objects);
@@ -71,13 +79,79 @@ impl Host for RealHost {
         ipset::delete(subject, expected)
     }
 
+    fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
+        sysctl::restore(name, expected)
+    }
+
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError> {
+        rtnetlink::delete_neighbour(neighbour, expected)
+    }
+
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError> {
+        rtnetlink::delete_traffic(traffic, expected)
+    }
+
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         files::remove(path, expected)
+    }
+
+    fn create_link(
+        &mut self,
+        link: (Ifindex, &LinkSnapshot),
+        peer: Option<(Ifindex, &LinkSnapshot)>,
+        keeps_mac: bool,
+    ) -> Result<(), HostError> {
+        rtnetlink::create_link(link, peer, keeps_mac)
+    }
+
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        rtnetlink::attach_link((link, content))
+    }
+
+    fn add_address(&mut self, address: &AddressSubject, content: &AddressSnapshot) -> Result<(), HostError> {
+        rtnetlink::add_address(address, content)
+    }
+
+    fn add_route(&mut self, route: &RouteSubject, content: &RouteSnapshot) -> Result<(), HostError> {
+        rtnetlink::add_route(route, content)
+    }
+
+    fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError> {
+        rtnetlink::add_ip_rule(rule, content)
+    }
+
+    fn restore_paths(
+        &mut self,
+        wanted: &BTreeMap<AbsPath, PathSnapshot>,
+        files: Option<ArchivedFiles<'_>>,
+    ) -> Result<restore::Restored, ArchiveError> {
+        match files {
+            Some(ArchivedFiles { store, operation }) => {
+                restore::restore(store, operation, &wanted.keys().cloned().collect())
+            }
+            None => Ok(Vec::new()),
+        }
     }
 }
 
 fn unread(object: &'static str) -> impl Fn(CaptureError) -> HostError {
     move |error| HostError::Io { operation: "read", object: object.to_owned(), source: io::Error::other(error) }
+}
+
+/// Fills in the link names that the kernel's messages about other things leave out.
+fn name_links(rt: &mut [(Subject, Snapshot)]) {
+    let names: BTreeMap<Ifindex, Ifname> = rt
+        .iter()
+        .filter_map(|(subject, snapshot)| match (subject, snapshot) {
+            (Subject::Link(ifindex), Snapshot::Link(link)) => Some((*ifindex, link.name.clone())),
+            _ => None,
+        })
+        .collect();
+    rt.iter_mut().for_each(|(_, snapshot)| fill_names(snapshot, |ifindex| names.get(&ifindex).cloned()));
 }
 
 /// Reads paths into `live`. One that cannot be looked at (its mount may hang) is left out: the planner refuses it.

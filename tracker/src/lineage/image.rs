@@ -58,6 +58,8 @@ pub(super) struct Entry {
     past: Vec<(BootTime, Arc<Node>)>,
     /// When its last thread exited; for an exit that was not seen, when another process had its id.
     pub(super) exited: Option<BootTime>,
+    /// Whether it may have executed something since, of which the record was lost.
+    pub(super) is_doubtful: bool,
 }
 
 impl Entry {
@@ -65,7 +67,7 @@ impl Entry {
     const MAX_PAST: usize = 4;
 
     pub(super) fn new(node: Arc<Node>, since: BootTime) -> Self {
-        Self { node, since, past: Vec::new(), exited: None }
+        Self { node, since, past: Vec::new(), exited: None, is_doubtful: false }
     }
 
     /// Puts a new image in force.
@@ -75,6 +77,7 @@ impl Entry {
         }
         self.past.push((self.since, std::mem::replace(&mut self.node, node)));
         self.since = time;
+        self.is_doubtful = false;
     }
 
     /// The image in force at a time; the oldest known for an earlier one.
@@ -108,6 +111,12 @@ impl Entry {
     pub(super) fn overlaps(&self, after: BootTime, before: BootTime) -> bool {
         self.node.image.id.process.start <= before && self.exited.is_none_or(|exited| exited >= after)
     }
+}
+
+/// An image of which only the process is certain: what it runs by now is not known.
+pub(super) fn doubted(image: Image) -> Image {
+    let (comm, argv, source) = ("?".to_owned(), Vec::new(), ProcessSource::Ancestor);
+    Image { exe: None, comm, argv, cni: None, source, ..image }
 }
 
 /// Image of a running process.

@@ -291,7 +291,9 @@ impl ProcessTable {
         }
     }
 
-    fn insert(&mut self, key: ProcessKey, entry: Entry) {
+    fn insert(&mut self, key: ProcessKey, mut entry: Entry) {
+        // what it executes may be among the lost
+        entry.is_doubtful = entry.node.image.source == ProcessSource::Kernel && key.start <= self.lost_until;
         // an id is free again only after its last owner exited: that exit was missed
         let earlier: Vec<ProcessKey> = self.processes.range(lives_of(key.tgid)).map(|(key, _)| *key).collect();
         for known in earlier.into_iter().filter(|known| known.start < key.start) {

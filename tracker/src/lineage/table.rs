@@ -14,6 +14,9 @@ use crate::model::observation::{NotifiedBy, Observation, TaskRef};
 use crate::model::process::{Actor, ExecId, Image, Placement, ProcessKey};
 use crate::model::time::BootTime;
 
+/// Programs are executed soon after their process was forked.
+const YOUNG: Duration = Duration::from_secs(10);
+
 /// How much the table keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -69,6 +72,8 @@ pub struct ProcessTable {
     pub(super) processes: BTreeMap<ProcessKey, Entry>,
     pub(super) exited: VecDeque<(BootTime, ProcessKey)>,
     pub(super) threads: BTreeMap<Tid, Thread>,
+    /// Records of processes up to this moment may be missing.
+    pub(super) lost_until: BootTime,
 }
 
 impl ProcessTable {
@@ -83,6 +88,16 @@ impl ProcessTable {
             processes: BTreeMap::new(),
             exited: VecDeque::new(),
             threads: BTreeMap::new(),
+            lost_until: BootTime(0),
+        }
+    }
+
+    /// Notes that records of processes were lost up to `time`: a process that was young then may have executed another
+    /// program since, and so may one whose fork is still to be told.
+    pub fn lost(&mut self, time: BootTime) {
+        self.lost_until = self.lost_until.max(time);
+        for (key, entry) in &mut self.processes {
+            entry.is_doubtful |= entry.exited.is_none() && time.since(key.start) <= YOUNG;
         }
     }
 
@@ -144,6 +159,9 @@ impl ProcessTable {
             return Actor { image, ancestry: Vec::new(), is_truncated: true };
         };
         let mut actor = self.actor(&node);
+        // its task name was compared with the record's
+        actor.image = self.refreshed(&node).image.clone();
+        self.name_pod(&mut actor.image);
         actor.image.uid = task.uid;
         actor.image.login_uid = task.login_uid.or(actor.image.login_uid);
         actor.image.netns = task.netns;
@@ -214,15 +232,22 @@ impl ProcessTable {
         let mut last = Arc::clone(&node);
         while let Some(parent) = last.parent.clone().filter(|_| ancestry.len() < usize::from(MAX_ANCESTRY)) {
             last = self.refreshed(&parent);
-            ancestry.push(last.image.clone());
+            ancestry.push(self.as_certain(&last));
         }
         let is_truncated = last.parent.is_some() || !last.is_rooted();
-        let mut actor = Actor { image: node.image.clone(), ancestry, is_truncated };
+        let mut actor = Actor { image: self.as_certain(&node), ancestry, is_truncated };
         self.name_pod(&mut actor.image);
         for image in &mut actor.ancestry {
             self.name_pod(image);
         }
         actor
+    }
+
+    /// An image without what a lost record may have changed.
+    fn as_certain(&self, node: &Node) -> Image {
+        let entry = self.find(node.image.id.process).and_then(|key| self.processes.get(&key));
+        let is_doubtful = entry.is_some_and(|entry| entry.is_doubtful && entry.node.image.id == node.image.id);
+        if is_doubtful { image::doubted(node.image.clone()) } else { node.image.clone() }
     }
 
     /// The same image as it is known now: found out more about since a child kept it.

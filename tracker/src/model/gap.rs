@@ -22,14 +22,24 @@ pub enum Source {
     Fanotify,
     /// IP sets, which are looked at after each request that may have changed one.
     IpSets,
+    /// Writes to sysctls.
+    Sysctls,
     /// Legacy xtables tables.
     Legacy,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 7] =
-        [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify, Self::IpSets, Self::Legacy];
+    pub const ALL: [Self; 8] = [
+        Self::Processes,
+        Self::Requests,
+        Self::Nftables,
+        Self::Rtnetlink,
+        Self::Fanotify,
+        Self::IpSets,
+        Self::Sysctls,
+        Self::Legacy,
+    ];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +51,7 @@ impl Source {
             Self::Fanotify => "fanotify",
             Self::Legacy => "legacy",
             Self::IpSets => "ip-sets",
+            Self::Sysctls => "sysctls",
         }
     }
 }

@@ -5,6 +5,7 @@ use super::ids::{Generation, Ifindex, NetlinkSeq, NetnsId, Portid, Tgid, Tid};
 use super::ipset::IpSetOrder;
 use super::process::ProcessKey;
 use super::subject::{Snapshot, Subject};
+use super::sysctl::SysctlName;
 use super::time::BootTime;
 
 /// An ancestor as a BPF record carries it.
@@ -145,7 +146,7 @@ pub enum Observation {
         /// Its task name.
         comm: Option<String>,
     },
-    /// A link, address, route or ip rule was added or changed (`Some`) or deleted (`None`).
+    /// A link, address, route, ip rule, neighbour or traffic control object was added or changed (`Some`) or deleted (`None`).
     Rtnetlink {
         /// The object.
         subject: Subject,
@@ -231,14 +232,17 @@ pub enum PathEvent {
     Written,
 }
 
-/// A netlink request a task handed to the kernel.
+/// The protocol of requests that came by ioctl: their messages are what rtnetlink would have been asked for.
+pub const IOCTL: u32 = u32::MAX;
+
+/// A request a task handed to the kernel, by netlink or by ioctl.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// When the system call was entered.
     pub time: BootTime,
     /// Who.
     pub task: TaskRef,
-    /// `NETLINK_*` protocol: 0 route, 12 netfilter.
+    /// `NETLINK_*` protocol: 0 route, 12 netfilter; [`IOCTL`] for a request by ioctl.
     pub protocol: u32,
     /// Network namespace of the socket, which need not be the task's.
     pub netns: NetnsId,
@@ -265,6 +269,10 @@ pub struct RequestMessage {
     pub seq: NetlinkSeq,
     /// What link messages name; empty for others.
     pub link: LinkMention,
+    /// The addresses or neighbours it is about, as far as it says; empty for other messages.
+    pub about: Vec<Subject>,
+    /// Whether a kernel worker does, later, what is asked for here.
+    pub is_deferred: bool,
 }
 
 /// What a link request names.
@@ -281,4 +289,19 @@ pub struct LinkMention {
     /// Whether a move to another network namespace is asked for (`IFLA_NET_NS_FD`, `IFLA_NET_NS_PID`), here or for the
     /// peer.
     pub moves_netns: bool,
+}
+
+/// Writes to one sysctl of this network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SysctlWrite {
+    /// Which.
+    pub name: SysctlName,
+    /// Its value after the last of them; `None` when it could not be read.
+    pub value: Option<String>,
+    /// Who wrote, each once; `None` is a process of another pid namespace.
+    pub writers: Vec<Option<Tgid>>,
+    /// They happened after this moment...
+    pub after: BootTime,
+    /// ...and before this one.
+    pub before: BootTime,
 }

@@ -15,6 +15,38 @@ pub enum OperationKind {
         /// The owner and everything below it.
         owner: Owner,
     },
+    /// Puts back what an earlier operation took away.
+    Undo {
+        /// The earlier operation.
+        of: OperationId,
+        /// Whose things it puts back.
+        owner: Owner,
+    },
+}
+
+impl OperationKind {
+    /// Whose things it is about.
+    pub fn owner(&self) -> &Owner {
+        match self {
+            Self::Reset { owner } | Self::Undo { owner, .. } => owner,
+        }
+    }
+
+    /// The operation it undoes.
+    pub fn of(&self) -> Option<OperationId> {
+        match self {
+            Self::Reset { .. } => None,
+            Self::Undo { of, .. } => Some(*of),
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reset { .. } => "reset",
+            Self::Undo { .. } => "undo",
+        }
+    }
 }
 
 /// How far an operation came.

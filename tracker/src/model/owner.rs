@@ -260,6 +260,11 @@ pub enum Evidence {
     },
     /// No notification told of it: found by comparing the record with what lives.
     Reconciled,
+    /// An undo put it back as it was; the evidence before this is of whom it was first made by.
+    Restored {
+        /// The undo.
+        operation: u64,
+    },
 }
 
 impl fmt::Display for Evidence {
@@ -289,6 +294,7 @@ impl fmt::Display for Evidence {
             Self::Contradicted { pattern, owner } => write!(f, "but its name fits {pattern}, a sign of {owner}"),
             Self::Reconciled => f.write_str("found by comparing the record with what lives"),
             Self::OneOf { actors } => write!(f, "one of {} did it", actors.join(", ")),
+            Self::Restored { operation } => write!(f, "put back by operation {operation}, first creator kept"),
             Self::NoOwnerRule { lineage } => write!(f, "no owner rule matches {lineage}"),
         }
     }

@@ -119,6 +119,24 @@ pub fn run(mut sources: Sources, commands: &CommandQueue, batches: &SyncSender<B
     }
 }
 
+/// Everything that waits in the queues of a former tracker: it can have happened at any time.
+///
+/// # Errors
+/// [`CaptureError`] when a queue is broken.
+pub fn take_all(sources: &mut Sources) -> Result<Batch, CaptureError> {
+    let mut notifications = Vec::new();
+    for (_, source) in &mut sources.notifications {
+        drain(&mut **source, &mut notifications, true)?;
+    }
+    let window = Window { after: BootTime(0), before: BootTime::now() };
+    let mut records = Vec::new();
+    if let Some(bpf) = &mut sources.bpf {
+        drain(&mut **bpf, &mut records, true)?;
+    }
+    records.append(&mut notifications);
+    Ok(Batch { records, window, commands: Vec::new() })
+}
+
 /// Empties a queue, wholly or within the budget; tells whether something may be left.
 fn drain(source: &mut dyn RawSource, out: &mut Vec<Raw>, wholly: bool) -> Result<bool, CaptureError> {
     loop {

@@ -6,6 +6,8 @@ use crate::journal::JournalError;
 use crate::model::ids::OperationId;
 use crate::model::operation::{Operation, OperationKind};
 
+use super::restored::Restores;
+
 /// One order.
 #[derive(Debug)]
 pub enum Command {
@@ -24,6 +26,8 @@ pub enum Command {
         requested_by: u32,
         /// Steps planned.
         planned: u64,
+        /// Things it puts back, with whose they are.
+        restores: Restores,
         /// Answered with the operation, once it is durable.
         done: SyncSender<Result<Operation, JournalError>>,
     },

@@ -5,10 +5,11 @@ use crate::control::api::{ResetRequest, RunningView};
 use crate::model::object::Object;
 use crate::model::operation::{Operation, OperationKind};
 use crate::rollback::run::{Ledger, LedgerError};
-use crate::rollback::{Earlier, Plan, Selection};
+use crate::rollback::{Archive, Earlier, LiveState, Plan, Selection};
 
 use super::command::Command;
 use super::node::TrackerNode;
+use super::restored::Restores;
 
 /// An operation under way.
 pub(super) struct Begun {
@@ -41,6 +42,30 @@ impl<'a> NodeLedger<'a> {
         self.begun
     }
 
+    fn record_begin(&mut self, plan: &Plan) -> Result<(), LedgerError> {
+        let planned = plan.steps().len() as u64;
+        let kind = OperationKind::Reset { owner: self.request.owner.clone() };
+        let requested_by = self.uid;
+        let operation = self.node.order("record the begin of the operation", |done| Command::BeginOperation {
+            kind,
+            requested_by,
+            planned,
+            restores: Restores::default(),
+            done,
+        })??;
+        self.begun = Some(Begun { operation, plan: plan.clone() });
+        Ok(())
+    }
+
+    /// Nothing is removed that is not archived, durably.
+    fn archive(&self, plan: &Plan, before: &LiveState, known: &[Object]) -> Result<(), LedgerError> {
+        let Some(begun) = self.begun.as_ref().filter(|_| !plan.is_empty()) else { return Ok(()) };
+        let request = serde_json::to_string(&self.request.plan_request())?;
+        let (operation, scope, owner) = (begun.operation.id, self.node.scope(), self.request.owner.clone());
+        let archive = Archive::of(operation, scope, owner, request, (plan, before, known));
+        Ok(self.node.archives().write(operation, &archive.to_bytes(), &archive.paths())?)
+    }
+
     fn refuse_while_owner_runs(&self, plan: &Plan) -> Result<(), OwnerRuns> {
         if self.request.force || self.begun.is_some() {
             return Ok(());
@@ -61,25 +86,16 @@ impl Ledger for NodeLedger<'_> {
         Ok(self.node.earlier(objects, selection)?)
     }
 
-    fn begin(&mut self, plan: &Plan) -> Result<(), LedgerError> {
+    fn begin(&mut self, plan: &Plan, before: &LiveState, known: &[Object]) -> Result<(), LedgerError> {
         self.refuse_while_owner_runs(plan)?;
-        let planned = plan.steps().len() as u64;
         if let Some(begun) = &mut self.begun {
             // planned anew after a conflict: the same operation goes on
-            begun.operation.planned = planned;
+            begun.operation.planned = plan.steps().len() as u64;
             begun.plan = plan.clone();
-            return Ok(());
+        } else {
+            self.record_begin(plan)?;
         }
-        let kind = OperationKind::Reset { owner: self.request.owner.clone() };
-        let requested_by = self.uid;
-        let operation = self.node.order("record the begin of the operation", |done| Command::BeginOperation {
-            kind,
-            requested_by,
-            planned,
-            done,
-        })??;
-        self.begun = Some(Begun { operation, plan: plan.clone() });
-        Ok(())
+        self.archive(plan, before, known)
     }
 
     fn progress(&mut self, done: usize, total: usize) {

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows a wire format, an owner rule or a key of the journal.
 
+mod attach;
 pub mod capture_loop;
 pub mod command;
 pub mod effects;
@@ -11,8 +12,10 @@ mod ledger;
 pub mod legacy;
 pub mod node;
 pub mod recorder;
+pub mod restored;
 mod running;
 mod sources;
 pub mod start;
 pub mod status;
+mod undo;
 pub mod world;

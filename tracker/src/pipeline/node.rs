@@ -15,11 +15,11 @@ use crate::capture::{self, CaptureError};
 use crate::causes::causes;
 use crate::control::api::{
     JournalView, OperationView, PlanRequest, PlanView, ResetRequest, RunningView, SourceState, SourceView, StatusView,
-    TrackerState,
+    TrackerState, UndoRequest,
 };
 use crate::control::{Node, NodeError};
-use crate::host::Host;
 use crate::host::real::RealHost;
+use crate::host::{ArchiveStore, Host};
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ActorId, ChainName, Handle, OperationId};
 use crate::model::legacy::{LegacyItem, LegacyTable};
@@ -39,6 +39,7 @@ use super::command::Command;
 use super::ledger::{Begun, NodeLedger, not_begun};
 use super::running::{RunningOwners, warning};
 use super::status::{Board, Shown};
+use super::undo;
 
 /// Longest time the recorder may take to catch up with the kernel's queues.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -51,6 +52,7 @@ pub struct TrackerNode {
     commands: CommandQueue,
     board: Arc<Board>,
     running: RunningOwners,
+    archives: ArchiveStore,
 }
 
 /// The recorder did not answer.
@@ -65,9 +67,24 @@ impl TrackerNode {
         reader: Arc<dyn Read>,
         commands: CommandQueue,
         board: Arc<Board>,
-        running: RunningOwners,
+        (running, archives): (RunningOwners, ArchiveStore),
     ) -> Self {
-        Self { scope, journal_dir: journal_dir.to_owned(), reader, commands, board, running }
+        Self { scope, journal_dir: journal_dir.to_owned(), reader, commands, board, running, archives }
+    }
+
+    /// Where and when this tracker records.
+    pub(super) fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// What resets took away.
+    pub(super) fn archives(&self) -> &ArchiveStore {
+        &self.archives
+    }
+
+    /// The journal.
+    pub(super) fn reader(&self) -> &dyn Read {
+        &*self.reader
     }
 
     /// Sends an order and waits for its answer.
@@ -194,6 +211,15 @@ pub(super) fn failed(operation: &str, source: impl Error + Send + Sync + 'static
 }
 
 impl Node for TrackerNode {
+    fn undo(
+        &self,
+        request: &UndoRequest,
+        uid: u32,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<OperationView, NodeError> {
+        undo::undo(self, request, uid, progress)
+    }
+
     fn status(&self) -> StatusView {
         let Shown { is_ready, mut sources, self_test, bpf, set_aside, losses, uptime } = self.board.show();
         let stopped = query::stopped_status(&*self.reader, &self.journal_dir);

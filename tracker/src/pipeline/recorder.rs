@@ -12,6 +12,7 @@ mod rename;
 mod resync;
 mod routes;
 mod rtnl;
+mod sysctls;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::journal::{Journal, JournalError};
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{Gap, GapReason, Source};
-use crate::model::ids::{ActorId, Generation, ObjectId, Tgid};
+use crate::model::ids::{ActorId, Generation, ObjectId, OperationId, Tgid};
 use crate::model::object::{Deed, Scope};
 use crate::model::observation::Observation;
 use crate::model::operation::Operation;
@@ -43,6 +44,7 @@ pub use resync::BaselineError;
 
 use super::capture_loop::{Batch, CommandQueue};
 use super::effects::Effect;
+use super::restored::Restores;
 use super::status::Board;
 use super::world::{Tracked, World};
 use ip_sets::LookState;
@@ -50,6 +52,7 @@ use legacy::{LegacyTables, Replaced, table_of};
 use nft::{HandleMarks, OpenCommit};
 use reconcile::Reconciliation;
 use routes::RouteCauses;
+use sysctls::Originals;
 
 /// Longest time an entry stays without being made durable.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
@@ -66,6 +69,8 @@ pub struct Surroundings {
     pub scan_limit: usize,
     /// Our own process: its changes belong to the operation under way.
     pub own_tgid: Tgid,
+    /// Patterns of further sysctls whose values are read at the start.
+    pub sysctls: Vec<String>,
     /// Where looks at IP sets are ordered.
     pub ip_set_looks: IpSetLooks,
     /// By which an order comes back behind everything the kernel has queued by then.
@@ -111,7 +116,10 @@ pub struct Recorder {
     /// Requests to the ip_set subsystem since it was looked at.
     ip_set_requests: IpSetRequests,
     looks: LookState,
+    originals: Originals,
     operation: Option<Operation>,
+    /// What the operation under way puts back, with whose it is.
+    restores: Restores,
     /// Whether an actor is the tracker itself, for the operation under way.
     own_actors: HashMap<ActorId, bool>,
     /// Everything before this moment is recorded.
@@ -135,6 +143,7 @@ impl Recorder {
             requests: RequestTable::default(),
             ip_set_requests: IpSetRequests::default(),
             looks: LookState::new(surroundings.ip_set_looks.clone()),
+            originals: Originals::new(surroundings.sysctls.clone()),
             notifications: NotificationTable::default(),
             notifier: None,
             judge,
@@ -155,6 +164,7 @@ impl Recorder {
             held: Vec::new(),
             reconciliation: Reconciliation::default(),
             operation: None,
+            restores: Restores::default(),
             own_actors: HashMap::new(),
             recorded_until: WallTime::now(),
             last_flush: Instant::now(),
@@ -196,6 +206,7 @@ impl Recorder {
         self.look_at_tables();
         self.reconcile();
         self.look_again();
+        self.compare_sysctls_again();
         self.commit();
         self.release();
         self.tick(is_idle);
@@ -214,6 +225,7 @@ impl Recorder {
         self.look_at_tables();
         self.reconcile();
         self.look_again();
+        self.compare_sysctls_again();
         self.commit();
         self.tick(true);
     }
@@ -238,6 +250,7 @@ impl Recorder {
             }
             Raw::Path(path) => observations.push(Observation::Path(path)),
             Raw::IpSets(look) => self.ip_sets(look),
+            Raw::Sysctl(write) => self.sysctl(&write),
             Raw::Lost { source, lost } => observations.push(Observation::Loss { source, lost }),
         }
         for observation in observations {
@@ -286,6 +299,9 @@ impl Recorder {
             Observation::Path(path) => self.path(&path),
             Observation::Loss { source, lost } => {
                 self.board.lost(source, lost);
+                if source == Source::Processes {
+                    self.lineage.lost(window.before);
+                }
                 if source == Source::Requests {
                     self.requests.lost(window.before);
                     self.legacy.ledger.forget_calls();
@@ -355,12 +371,26 @@ impl Recorder {
             self.world.insert(subject.clone(), Tracked::of(object, after));
         }
         let operation = self.own_operation(attribution.actor());
-        let attribution = match &after {
-            Some(after) if kind == ChangeKind::Created => Judge::dispute(attribution, &subject, after),
+        let restored = self.restored(operation, kind, (&subject, after.as_ref()));
+        let attribution = match (restored, &after) {
+            (Some(first), _) => first,
+            (None, Some(after)) if kind == ChangeKind::Created => Judge::dispute(attribution, &subject, after),
             _ => attribution.clone(),
         };
         let deed = Deed { time: WallTime::now(), boot_time: BootTime::now(), generation, operation, attribution };
         self.changes.push(Change { object, kind, subject, after, deed });
+    }
+
+    /// Whose a thing is that an undo puts back: who made it first.
+    fn restored(
+        &mut self,
+        operation: Option<OperationId>,
+        kind: ChangeKind,
+        (subject, after): (&Subject, Option<&Snapshot>),
+    ) -> Option<Attribution> {
+        let operation = operation.filter(|_| matches!(kind, ChangeKind::Created | ChangeKind::Changed))?;
+        let first = self.restores.take(subject, after?)?;
+        Some(first.with(Evidence::Restored { operation: operation.0 }))
     }
 
     fn tick(&mut self, is_idle: bool) {
@@ -391,7 +421,7 @@ impl Recorder {
 /// Why a lost record makes a gap.
 fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
     match source {
-        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Legacy => {
+        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Sysctls | Source::Legacy => {
             GapReason::Overrun { source }
         }
         Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },

@@ -2,17 +2,18 @@
 
 use tracing::warn;
 
-use crate::capture::bpf::{self, BpfOptions, BpfReport, ProgramState, SelfTest};
-use crate::capture::fanotify::{Limits, RootReport, Watch};
+use crate::capture::bpf::{self, BpfOptions, BpfReport, BpfSource, ProgramState, SelfTest};
+use crate::capture::fanotify::{Limits, RootReport, SysctlSource, Watch};
 use crate::capture::{self, CaptureError, RawSource};
 use crate::causes::causes;
 use crate::config::CaptureConfig;
 use crate::control::api::{BpfProgramView, SelfTestView, SourceState};
+use crate::model::gap::Source;
 
 use super::status::Board;
 
 /// Loads BPF, tests it, and says what came of it; without BPF the tracker goes on with less certainty.
-pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSource>> {
+pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<BpfSource> {
     if !config.bpf {
         let remedy = "set `capture.bpf = true` in the configuration".to_owned();
         off(board, "switched off by configuration", Some(remedy));
@@ -21,12 +22,8 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
     let options = BpfOptions { ring_bytes: config.ring_bytes, ..BpfOptions::default() };
     match bpf::load(&options) {
         Ok((mut source, _)) => {
-            let tests = bpf::self_test(&mut source);
-            if let Some(why) = tests.notifications_failure() {
-                source.distrust_notifications(why);
-            }
-            say(board, source.report(), &tests);
-            Some(Box::new(source))
+            test_and_say(&mut source, board);
+            Some(source)
         }
         Err(error) => {
             warn!(error = &error as &dyn std::error::Error, "BPF is not to be had, going on without");
@@ -34,6 +31,15 @@ pub(super) fn bpf(config: &CaptureConfig, board: &Board) -> Option<Box<dyn RawSo
             None
         }
     }
+}
+
+/// Makes the self-test and says what came of it.
+pub(super) fn test_and_say(source: &mut BpfSource, board: &Board) {
+    let tests = bpf::self_test(source);
+    if let Some(why) = tests.notifications_failure() {
+        source.distrust_notifications(why);
+    }
+    say(board, source.report(), &tests);
 }
 
 fn off(board: &Board, why: &str, remedy: Option<String>) {
@@ -87,6 +93,13 @@ fn say(board: &Board, report: &BpfReport, tests: &SelfTest) {
         "BPF on replacements of legacy tables",
         "BPF programs did not attach; replacements are not seen",
     );
+    tell(
+        "ioctls",
+        report.sees_ioctls(),
+        tests.ioctls_passed(),
+        "BPF on ioctls about links",
+        "BPF programs did not attach; links made by ioctl have no actor",
+    );
     let programs = report.programs.iter().map(|program| {
         let (attached, detail) = match &program.state {
             ProgramState::Attached { verified_instructions: Some(count) } => {
@@ -113,6 +126,21 @@ pub(super) fn buffer(board: &Board, name: &str, size: usize, wanted: usize) {
     } else {
         let remedy = "give netdeedd CAP_NET_ADMIN, or raise net.core.rmem_max".to_owned();
         board.source(name, SourceState::Degraded, format!("{detail} of {} wanted", wanted / 1024), Some(remedy));
+    }
+}
+
+/// Watches writes to sysctls; without, a value that changed is found by comparing, and nobody is named.
+pub(super) fn sysctls(board: &Board) -> Option<(Source, Box<dyn RawSource>)> {
+    match SysctlSource::open() {
+        Ok(source) => {
+            board.source("sysctls", SourceState::Ok, "writes through this /proc".to_owned(), None);
+            Some((Source::Sysctls, Box::new(source)))
+        }
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "writes to sysctls are not watched");
+            board.source("sysctls", SourceState::Off, causes(&error), remedy(&error));
+            None
+        }
     }
 }
 

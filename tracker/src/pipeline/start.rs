@@ -11,28 +11,26 @@ use tracing::{error, info, warn};
 use crate::attribution::verdict::Judge;
 use crate::attribution::{OwnerRules, PasswdUsers, RulesError};
 use crate::capture::CaptureError;
-use crate::capture::fanotify::FanotifySource;
-use crate::capture::ipset::{IpSetLooks, IpSetSource};
-use crate::capture::nfnetlink::NftSource;
-use crate::capture::rtnetlink::RtSource;
+use crate::capture::ipset::IpSetLooks;
+use crate::capture::kept::Kept;
 use crate::causes::causes;
 use crate::config::Config;
-use crate::control::api::{SetAsideView, SourceState};
+use crate::control::api::SetAsideView;
+use crate::host::ArchiveStore;
 use crate::journal::open::{OpenOptions, Opened, open};
 use crate::journal::sled::SledOptions;
 use crate::journal::{Journal, JournalError, JournalLimits};
 use crate::lineage::{Limits, ProcFs, ProcessTable};
-use crate::model::gap::Source;
 use crate::model::ids::{BootId, NetnsId, Tgid};
 use crate::model::object::Scope;
 use crate::model::time::BootTime;
 
+use super::attach;
 use super::capture_loop::{self, Batch, CommandQueue, Sources};
 use super::command::Command;
 use super::node::TrackerNode;
 use super::recorder::{BaselineError, Recorder, Surroundings};
 use super::running::RunningOwners;
-use super::sources;
 use super::status::Board;
 
 /// Batches between the threads; what does not fit waits in the kernel's queues.
@@ -104,11 +102,12 @@ impl Running {
     }
 }
 
-/// Starts a tracker in the calling thread's network and mount namespace. Returns when it records.
+/// Starts a tracker in the calling thread's network and mount namespace, with what a former one left to it. Returns when
+/// it records.
 ///
 /// # Errors
 /// [`StartError`]. BPF and fanotify that are not to be had are no errors: the tracker goes on without, and says so.
-pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError> {
+pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running, StartError> {
     let board = Arc::new(Board::default());
     let rules = owner_rules(config)?;
     let scope = here()?;
@@ -118,7 +117,7 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
 
     let commands = CommandQueue::new().map_err(|source| StartError::Capture { what: "the control socket", source })?;
     let ip_set_looks = IpSetLooks::new().map_err(|source| StartError::Capture { what: "IP sets", source })?;
-    let sources = attach(config, &board, ip_set_looks.clone())?;
+    let (mut sources, is_resumed) = attach::attach(config, &board, kept, scope.netns, ip_set_looks.clone())?;
     let mut lineage = ProcessTable::new(ProcFs::host(), Limits::default());
     lineage.backfill(BootTime::now());
     let surroundings = Surroundings {
@@ -127,6 +126,7 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
         scan_limit: config.max_paths,
         own_tgid: Tgid(std::process::id()),
         ip_set_looks,
+        sysctls: config.capture.sysctls.clone(),
         commands: commands.clone(),
     };
     // users made later, or kept by a directory service, go by their number
@@ -136,7 +136,12 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
     let mut recorder =
         Recorder::new(Box::new(journal.store) as Box<dyn Journal>, lineage, judge, surroundings, Arc::clone(&board))
             .reconciling(config.reconcile_every());
-    recorder.baseline(journal_was_lost)?;
+    let meanwhile = if is_resumed {
+        Some(capture_loop::take_all(&mut sources).map_err(|source| StartError::Capture { what: "the node", source })?)
+    } else {
+        None
+    };
+    recorder.baseline(journal_was_lost, meanwhile)?;
     // last, so that it is what the log ends with
     recorder.end_interrupted()?;
 
@@ -145,7 +150,9 @@ pub fn start(config: &Config, journal_dir: &Path) -> Result<Running, StartError>
         spawn_recorder(recorder, receiver)?,
         spawn_capture(sources, commands.clone(), sender, Arc::clone(&board))?,
     ];
-    let node = TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board), running);
+    let archives = ArchiveStore::new(journal_dir, config.archive.max_bytes);
+    let parts = (running, archives);
+    let node = TrackerNode::new(scope, journal_dir, reader, commands.clone(), Arc::clone(&board), parts);
     let node = Arc::new(node);
     board.ready();
     info!(boot = %scope.boot, netns = %scope.netns, "recording");
@@ -200,34 +207,6 @@ fn open_journal(config: &Config, dir: &Path, board: &Board) -> Result<Opened, St
         warn!(entries = opened.lost_entries, "the journal's last entries are missing");
     }
     Ok(opened)
-}
-
-/// Attaches every source. nf_tables and rtnetlink must work; BPF and fanotify may not.
-fn attach(config: &Config, board: &Board, ip_set_looks: IpSetLooks) -> Result<Sources, StartError> {
-    let capture = &config.capture;
-    let bpf = sources::bpf(capture, board);
-    let nft = NftSource::open(capture.nftables_receive_buffer)
-        .map_err(|source| StartError::Capture { what: "nf_tables", source })?;
-    sources::buffer(board, "nftables", nft.receive_buffer(), capture.nftables_receive_buffer);
-    let rt = RtSource::open(capture.rtnetlink_receive_buffer)
-        .map_err(|source| StartError::Capture { what: "links and routes", source })?;
-    let size = rt.receive_buffer().map_err(|source| StartError::Capture { what: "links and routes", source })?;
-    sources::buffer(board, "rtnetlink", size, capture.rtnetlink_receive_buffer);
-    let mut notifications: Vec<(Source, Box<dyn crate::capture::RawSource>)> =
-        vec![(Source::Nftables, Box::new(nft)), (Source::Rtnetlink, Box::new(rt))];
-    notifications.push((Source::IpSets, Box::new(IpSetSource::new(ip_set_looks))));
-    sources::ip_sets(board);
-    match FanotifySource::open(&config.root, sources::fanotify_limits(config.max_paths)) {
-        Ok((source, reports)) => {
-            sources::watched(board, &reports);
-            notifications.push((Source::Fanotify, Box::new(source)));
-        }
-        Err(error) => {
-            warn!(error = &error as &dyn std::error::Error, "directories and files are not watched");
-            board.source("fanotify", SourceState::Off, causes(&error), sources::remedy(&error));
-        }
-    }
-    Ok(Sources { bpf, notifications })
 }
 
 fn spawn_recorder(recorder: Recorder, batches: Receiver<Batch>) -> Result<JoinHandle<()>, StartError> {

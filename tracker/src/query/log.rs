@@ -7,7 +7,7 @@ use crate::journal::{Entry, JournalError, Read, RecordedEntry};
 use crate::model::change::{Change, RecordedChange};
 use crate::model::gap::{Gap, GapReason};
 use crate::model::ids::{EntrySeq, ObjectId};
-use crate::model::operation::{Operation, OperationKind};
+use crate::model::operation::Operation;
 use crate::model::owner::Owner;
 use crate::model::subject::{Class, Snapshot, Subject, describe};
 use crate::model::time::WallTime;
@@ -43,9 +43,12 @@ impl EventFilter {
         match entry {
             Entry::Change(change) => self.accepts_change(journal, change),
             Entry::Started { .. } | Entry::Gap(_) => Ok(self.objects.is_empty()),
-            Entry::Operation(Operation { kind: OperationKind::Reset { owner: of }, .. }) => Ok(self.objects.is_empty()
-                && self.classes.is_empty()
-                && self.owner.as_ref().is_none_or(|owner| of.is_within(owner) || owner.is_within(of))),
+            Entry::Operation(Operation { kind, .. }) => {
+                let of = kind.owner();
+                Ok(self.objects.is_empty()
+                    && self.classes.is_empty()
+                    && self.owner.as_ref().is_none_or(|owner| of.is_within(owner) || owner.is_within(of)))
+            }
         }
     }
 
@@ -212,13 +215,14 @@ fn last_known(actors: &Actors<'_>, change: &Change) -> Result<(Class, String, St
 
 fn operation_event(operation: &Operation) -> OperationEvent {
     let Operation { id, kind, requested_by, begun: _, ended: _, state, planned, outcomes } = operation;
-    let OperationKind::Reset { owner } = kind;
     let (state, error) = state_word(state);
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count() as u64;
     OperationEvent {
         id: *id,
+        kind: kind.as_str().to_owned(),
+        of: kind.of(),
         state: state.to_owned(),
-        owner: owner.clone(),
+        owner: kind.owner().clone(),
         requested_by: *requested_by,
         planned: *planned,
         done: outcomes.len() as u64 - failed,

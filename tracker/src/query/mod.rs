@@ -13,6 +13,7 @@ mod operation;
 mod plan;
 mod status;
 mod texts;
+mod undo;
 
 pub use actor::{Actors, actor_view};
 pub use blame::blame;
@@ -26,6 +27,7 @@ pub use operation::operation_view;
 pub use plan::plan_view;
 pub use status::stopped_status;
 pub use texts::Texts;
+pub use undo::{undo_dry_run_view, undo_view};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Operations as documents.
 
 use crate::control::api::{OperationView, OutcomeView};
-use crate::model::operation::{Operation, OperationKind, OperationState, StepOutcome};
+use crate::model::operation::{Operation, OperationState, StepOutcome};
 use crate::rollback::{Plan, Proof};
 
 use super::plan::{kept_views, refusal_views};
@@ -9,12 +9,13 @@ use super::plan::{kept_views, refusal_views};
 /// An operation with the plan it carried out, and the proof when the state afterwards could be read.
 pub fn operation_view(operation: &Operation, plan: &Plan, proof: Option<&Proof>) -> OperationView {
     let Operation { id, kind, requested_by, begun, ended, state, planned, outcomes } = operation;
-    let OperationKind::Reset { owner } = kind;
     let (state, error) = state_word(state);
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count() as u64;
     OperationView {
         id: Some(*id),
-        owner: owner.clone(),
+        kind: kind.as_str().to_owned(),
+        of: kind.of(),
+        owner: kind.owner().clone(),
         dry_run: false,
         state: state.to_owned(),
         error,
@@ -32,7 +33,7 @@ pub fn operation_view(operation: &Operation, plan: &Plan, proof: Option<&Proof>)
     }
 }
 
-fn outcome_view(outcome: &StepOutcome) -> OutcomeView {
+pub(super) fn outcome_view(outcome: &StepOutcome) -> OutcomeView {
     let StepOutcome { object, step, error } = outcome;
     OutcomeView { object: *object, step: step.clone(), error: error.clone() }
 }

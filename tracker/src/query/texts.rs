@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use crate::journal::{ObjectFilter, Read};
 use crate::model::ids::{ChainName, Generation, Ifindex, SetName};
+use crate::model::ipset::IpSetSnapshot;
 use crate::model::nft::{ElementSnapshot, NftItem, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot, TableRef};
 use crate::model::object::Object;
 use crate::model::subject::{Class, Snapshot, Subject};
@@ -23,6 +24,8 @@ pub struct Texts<'a> {
 #[derive(Default)]
 struct Known {
     links: HashMap<Ifindex, String>,
+    /// IP sets that live, by the number rules have them by.
+    ip_sets: HashMap<u16, String>,
     sets: HashMap<(TableRef, SetName), Vec<KnownSet>>,
     /// Elements of anonymous sets: the text of others does not show theirs.
     elements: HashMap<(TableRef, SetName), Vec<(Made, ElementSnapshot)>>,
@@ -63,7 +66,7 @@ impl<'a> Texts<'a> {
         self.known.get_or_init(|| {
             let mut known = Known::default();
             let scope = self.journal.scope().ok().flatten();
-            let classes = vec![Class::Set, Class::Element, Class::Link];
+            let classes = vec![Class::Set, Class::Element, Class::Link, Class::IpSet];
             let filter = ObjectFilter { classes, include_removed: true, scope, ..ObjectFilter::default() };
             let visited = self.journal.visit(&filter, &mut |object| {
                 known.add(object);
@@ -80,6 +83,9 @@ impl Known {
         match (object.subject, object.snapshot) {
             (Subject::Link(ifindex), Snapshot::Link(link)) if made.is_live => {
                 self.links.insert(ifindex, link.name.to_string());
+            }
+            (Subject::IpSet(subject), Snapshot::IpSet(IpSetSnapshot::Set(header))) if made.is_live => {
+                self.ip_sets.extend(header.index.map(|index| (index, subject.set.to_string())));
             }
             (Subject::Nft(NftSubject { table, item }), Snapshot::Nft(snapshot)) => match (item, snapshot) {
                 (NftItem::Set(name), NftSnapshot::Set(set)) => {
@@ -139,5 +145,9 @@ impl Surroundings for AtRule<'_> {
 
     fn link(&self, ifindex: u32) -> Option<String> {
         self.texts.known().links.get(&Ifindex(ifindex)).cloned()
+    }
+
+    fn ip_set(&self, index: u16) -> Option<String> {
+        self.texts.known().ip_sets.get(&index).cloned()
     }
 }

@@ -18,6 +18,7 @@
 //! that the owner changed on other people's objects are reported ([`refusal::Reason::Altered`]) and not set back; bridge
 //! tables of legacy xtables are reported and not touched.
 
+pub mod archive;
 pub mod check;
 pub mod earlier;
 pub mod executor;
@@ -31,8 +32,10 @@ pub(crate) mod relations;
 pub mod run;
 pub mod selection;
 pub mod step;
+pub mod undo;
 pub mod verify;
 
+pub use archive::{Archive, BadArchive};
 pub use check::{CheckedPlan, PlanChanged, check};
 pub use earlier::{Earlier, earlier, wants_earlier};
 pub use executor::{Execution, ExecutionState, execute};

@@ -127,6 +127,8 @@ pub enum Reason {
         /// Who changed it.
         by: Owner,
     },
+    /// The value it had before was not read in time.
+    EarlierUnknown,
     /// Its live state was not read, so nothing is known about it now.
     NotRead,
 }
@@ -152,6 +154,7 @@ impl fmt::Display for Reason {
             Self::ConstantSet => f.write_str("its set is constant"),
             Self::LegacyTable => f.write_str("the content of legacy bridge tables is not recorded"),
             Self::Altered { by } => write!(f, "it is not the selected owner's, but {by} changed it last"),
+            Self::EarlierUnknown => f.write_str("the value it had before is not known"),
             Self::NotRead => f.write_str("its live state was not read"),
         }
     }
@@ -175,6 +178,7 @@ impl Reason {
             Self::ConstantSet => "remove the set's other elements and users first, then plan again",
             Self::LegacyTable => "clean it with `ebtables-legacy`",
             Self::Altered { .. } => "see its history and set the earlier content by hand",
+            Self::EarlierUnknown => "set it by hand; `capture.sysctls` names sysctls to read at the start",
             Self::NotRead => "plan again",
         }
     }

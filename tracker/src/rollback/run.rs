@@ -3,7 +3,7 @@
 use super::check::check;
 use super::earlier::Earlier;
 use super::executor::{Execution, ExecutionState, execute};
-use super::live::candidate_paths;
+use super::live::{LiveState, candidate_paths};
 use super::plan::Plan;
 use super::planner::plan_with;
 use super::selection::Selection;
@@ -78,11 +78,12 @@ pub trait Ledger {
         Ok(Earlier::new())
     }
 
-    /// Records, durably, that this plan is about to be executed. Called again when an attempt ends in a conflict.
+    /// Records, durably, that this plan is about to be executed, and archives what it takes away of `before`. Called
+    /// again when an attempt ends in a conflict.
     ///
     /// # Errors
     /// When it cannot be recorded or must not be; nothing is executed then.
-    fn begin(&mut self, plan: &Plan) -> Result<(), LedgerError>;
+    fn begin(&mut self, plan: &Plan, before: &LiveState, known: &[Object]) -> Result<(), LedgerError>;
 
     /// Is told how many of the steps are done.
     fn progress(&mut self, done: usize, total: usize);
@@ -110,7 +111,7 @@ pub fn run(ledger: &mut dyn Ledger, selection: &Selection, host: &mut dyn Host) 
             }
         };
         let plan = checked.plan().clone();
-        ledger.begin(&plan).map_err(RollbackError::NotBegun)?;
+        ledger.begin(&plan, &before, &known).map_err(RollbackError::NotBegun)?;
         let execution = execute(checked, host, &mut |done, total| ledger.progress(done, total));
         if execution.state == ExecutionState::GenerationConflict {
             "somebody committed a ruleset".clone_into(&mut last);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::planner::InScope;
 use crate::model::ids::ObjectId;
-use crate::model::legacy::LegacyPolicy;
+use crate::model::legacy::{LegacyPolicy, LegacySnapshot};
 use crate::model::nft::{ChainSnapshot, NftSnapshot};
 use crate::model::owner::{Certainty, Evidence, Owner};
 use crate::model::subject::{Snapshot, Subject, describe};
@@ -34,6 +34,11 @@ pub enum Action {
         /// What it is to be: 0 drop, 1 accept.
         policy: u32,
     },
+    /// Deletes a traffic control filter.
+    DeleteFilter,
+    DeleteTrafficClass,
+    /// Deletes a qdisc with all that hangs below it.
+    DeleteQdisc,
     DeleteLegacyRule,
     DeleteLegacyChain,
     /// Sets a built-in chain's policy back.
@@ -43,6 +48,7 @@ pub enum Action {
     },
     DeleteIpRule,
     DeleteRoute,
+    DeleteNeighbour,
     DeleteAddress,
     DeleteLink,
     DeleteMember,
@@ -51,6 +57,8 @@ pub enum Action {
         /// It holds other sets, which it keeps from being destroyed.
         is_list: bool,
     },
+    /// Gives a sysctl its earlier value.
+    RestoreSysctl,
     RemoveFile,
     RemoveDir,
 }
@@ -70,15 +78,20 @@ impl Action {
             Self::DeleteLegacyRule => 8,
             Self::DeleteLegacyChain => 9,
             Self::RestorePolicy { .. } => 10,
-            Self::DeleteIpRule => 11,
-            Self::DeleteRoute => 12,
-            Self::DeleteAddress => 13,
-            Self::DeleteLink => 14,
-            Self::DeleteMember => 15,
-            Self::DestroyIpSet { is_list: true } => 16,
-            Self::DestroyIpSet { is_list: false } => 17,
-            Self::RemoveFile => 20,
-            Self::RemoveDir => 21,
+            Self::DeleteFilter => 11,
+            Self::DeleteTrafficClass => 12,
+            Self::DeleteQdisc => 13,
+            Self::DeleteIpRule => 14,
+            Self::DeleteRoute => 15,
+            Self::DeleteNeighbour => 16,
+            Self::DeleteAddress => 17,
+            Self::DeleteLink => 18,
+            Self::DeleteMember => 19,
+            Self::DestroyIpSet { is_list: true } => 20,
+            Self::DestroyIpSet { is_list: false } => 21,
+            Self::RestoreSysctl => 22,
+            Self::RemoveFile => 24,
+            Self::RemoveDir => 25,
         }
     }
 
@@ -86,9 +99,7 @@ impl Action {
     pub fn is_nft(self) -> bool {
         self.phase() <= Self::SetPolicy { policy: 0 }.phase()
     }
-}
 
-impl Action {
     /// Whether the step is part of the replacement of a legacy table.
     pub fn is_legacy(self) -> bool {
         matches!(self, Self::DeleteLegacyRule | Self::DeleteLegacyChain | Self::RestorePolicy { .. })
@@ -100,6 +111,7 @@ impl fmt::Display for Action {
         match self {
             Self::RemoveFile | Self::RemoveDir => f.write_str("remove"),
             Self::DestroyIpSet { .. } => f.write_str("destroy"),
+            Self::RestoreSysctl => f.write_str("restore"),
             Self::SetPolicy { .. } => f.write_str("set back"),
             Self::RestorePolicy { policy } => write!(f, "set policy {policy} of"),
             _ => f.write_str("delete"),
@@ -176,10 +188,16 @@ impl Step {
 
     /// The object's content after the step; `None` when it is gone then.
     pub fn after(&self) -> Option<Snapshot> {
-        let Action::SetPolicy { policy } = self.action else { return None };
         let mut after = self.snapshot.clone();
-        if let Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })) = &mut after {
-            base.policy = policy;
+        match (self.action, &mut after) {
+            (
+                Action::SetPolicy { policy },
+                Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })),
+            ) => base.policy = policy,
+            (Action::RestorePolicy { policy }, Snapshot::Legacy(LegacySnapshot::Chain(chain))) => {
+                chain.policy = Some(policy);
+            }
+            _ => return None,
         }
         Some(after)
     }

@@ -113,7 +113,7 @@ fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot
 }
 
 /// Elements that time out, and addresses and routes that routers renew, are no proof of anything when they are missing.
-fn goes_by_itself(snapshot: &Snapshot) -> bool {
+pub(super) fn goes_by_itself(snapshot: &Snapshot) -> bool {
     match snapshot {
         Snapshot::Nft(NftSnapshot::Element(element)) => element.has_timeout,
         Snapshot::Address(address) => address.is_dynamic,

@@ -36,6 +36,10 @@ pub(crate) struct VmArguments {
     /// With `--tier vm`: only this step of the tests.
     #[arg(long, value_name = "NAME")]
     step: Option<String>,
+    /// With `--tier vm`: only the usual kernel, and the steps that say whether the programs load there and record
+    /// truthfully.
+    #[arg(long)]
+    usual: bool,
     /// With `--tier vm`: writes what works on which kernel into docs/kernels.md.
     #[arg(long)]
     write: bool,
@@ -43,7 +47,7 @@ pub(crate) struct VmArguments {
 
 /// How much to test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
+enum Extent {
     /// One kernel, and the steps that say whether the programs load there and record truthfully.
     One,
     /// All kernels, all steps.
@@ -59,7 +63,8 @@ const PACKAGES: [(&str, &str); 4] = [
 ];
 
 /// Boots kernels and runs the tests in them.
-pub(crate) fn run(arguments: &VmArguments, extent: Extent) -> Result<(), XtaskError> {
+pub(crate) fn run(arguments: &VmArguments) -> Result<(), XtaskError> {
+    let extent = if arguments.usual { Extent::One } else { Extent::All };
     provision::run()?;
     provision::install_missing(&PACKAGES)?;
     shell::build_programs(false)?;

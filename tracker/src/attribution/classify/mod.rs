@@ -61,6 +61,10 @@ impl OwnerRules {
             if let Some((index, weak)) = rule.matches(&lineage)
                 && let Some(owner) = rule.owner.fill(|placeholder| value(placeholder, &lineage, index, users))
             {
+                // a nearer image of which nothing is known may be whom a rule before this one is about
+                if owner != Owner::kernel() && lineage[..index].iter().any(|image| is_unseen(image)) {
+                    break;
+                }
                 let program = lineage[index].program().to_owned();
                 return Classification {
                     owner,
@@ -72,6 +76,11 @@ impl OwnerRules {
         let evidence = Evidence::NoOwnerRule { lineage: actor.to_string() };
         Classification { owner: Owner::unknown(), evidence, weak: false }
     }
+}
+
+/// Whether what an image runs was neither seen nor read.
+fn is_unseen(image: &Image) -> bool {
+    image.exe.is_none()
 }
 
 /// A placeholder's value, of the image that matched.

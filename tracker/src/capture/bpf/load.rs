@@ -1,6 +1,7 @@
 //! Loading the object.
 
 use std::collections::VecDeque;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
@@ -11,11 +12,11 @@ use super::loss::Losses;
 use super::report::BpfReport;
 use super::ring::{Positions, page_bytes};
 use super::source::BpfSource;
-use super::{environment, programs};
+use super::{environment, keep, programs};
 use crate::capture::{CaptureError, btf};
 
 /// The programs, built from `tracker-ebpf` by `cargo xtask build-ebpf`.
-static OBJECT: &[u8] =
+pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tracker-ebpf/object/netdeed.bpf.o"));
 
 /// What the object is called in errors that are about all of it.
@@ -68,24 +69,25 @@ pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError
         .load(OBJECT)
         .map_err(|error| refused("load", error))?;
     // The maps are opened before anything is attached, so that no record is made that nobody will read.
-    let ring =
-        RingBuf::try_from(map(&mut ebpf, abi::name::RECORDS)?).map_err(|error| refused("map the ring of", error))?;
-    let positions =
-        Positions::map(std::os::fd::AsFd::as_fd(&ring)).map_err(|error| refused("map the ring of", error))?;
-    let tables =
-        RingBuf::try_from(map(&mut ebpf, abi::name::TABLES)?).map_err(|error| refused("map the ring of", error))?;
-    let table_positions =
-        Positions::map(std::os::fd::AsFd::as_fd(&tables)).map_err(|error| refused("map the ring of", error))?;
-    let counters: PerCpuArray<MapData, u64> = PerCpuArray::try_from(map(&mut ebpf, abi::name::COUNTERS)?)
-        .map_err(|error| refused("open the counters of", error))?;
-    let programs = programs::attach_all(&mut ebpf, &offsets);
+    let records = map(&mut ebpf, abi::name::RECORDS)?;
+    let counts = map(&mut ebpf, abi::name::COUNTERS)?;
+    let tables = map(&mut ebpf, abi::name::TABLES)?;
+    let kept_maps = [keep::copy(&records)?, keep::copy(&tables)?, keep::copy(&counts)?];
+    let (ring, positions) = open_ring(records)?;
+    let (tables, table_positions) = open_ring(tables)?;
+    let counters: PerCpuArray<MapData, u64> =
+        PerCpuArray::try_from(counts).map_err(|error| refused("open the counters of", error))?;
+    let (programs, links) = programs::attach_all(&mut ebpf, &offsets);
     let report = BpfReport { programs, missing_offsets, ring_bytes };
     if let Some(nothing) = nothing_attached(&report) {
         return Err(nothing);
     }
     let source = BpfSource {
         report: report.clone(),
-        programs: ebpf,
+        programs: Some(ebpf),
+        links,
+        kept_links: Vec::new(),
+        kept_maps,
         ring,
         positions,
         tables,
@@ -96,6 +98,13 @@ pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError
         distrusts_notifications: false,
     };
     Ok((source, report))
+}
+
+/// A ring and the account of what is in it.
+pub(super) fn open_ring(map: Map) -> Result<(RingBuf<MapData>, Positions), CaptureError> {
+    let ring = RingBuf::try_from(map).map_err(|error| refused("map the ring of", error))?;
+    let positions = Positions::map(ring.as_fd()).map_err(|error| refused("map the ring of", error))?;
+    Ok((ring, positions))
 }
 
 fn map(ebpf: &mut Ebpf, name: &str) -> Result<Map, CaptureError> {
@@ -112,7 +121,7 @@ fn ring_bytes(wanted: u32) -> u32 {
     wanted.clamp(page, 1 << 30).next_power_of_two()
 }
 
-fn refused(operation: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> CaptureError {
+pub(super) fn refused(operation: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> CaptureError {
     match environment::remedy(&error) {
         Some(remedy) => CaptureError::Unavailable {
             what: format!(

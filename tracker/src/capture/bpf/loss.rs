@@ -18,6 +18,8 @@ struct Stream {
     read: u64,
     /// Lost records reported.
     reported: u64,
+    /// Whether a former tracker read some: how many, the first record tells.
+    is_resumed: bool,
 }
 
 impl Stream {
@@ -60,10 +62,23 @@ impl Losses {
     pub(super) fn read(&mut self, kind: u16, cpu: u32, sequence: u64) -> Option<(Source, u64)> {
         let index = stream_of(kind);
         let stream = self.stream(usize::try_from(cpu).ok()?, index)?;
+        if std::mem::take(&mut stream.is_resumed) {
+            stream.read = sequence.saturating_sub(stream.reported);
+        }
         let lost = sequence.saturating_sub(stream.read);
         stream.read += 1;
         let more = stream.raise(lost);
         (more > 0).then_some((STREAMS[index], more))
+    }
+
+    /// Begins where a former tracker ended, whose account is not known: what the counters say was lost until now is told,
+    /// and it is taken to be before what the ring holds. `counter(slot, cpu)`.
+    pub(super) fn resume(&mut self, cpus: usize, counter: impl Fn(u32, usize) -> u64) -> Vec<(Source, u64)> {
+        let losses = self.settle(cpus, counter);
+        for streams in &mut self.cpus {
+            streams.iter_mut().for_each(|stream| stream.is_resumed = true);
+        }
+        losses
     }
 
     /// Notes the counters of every CPU, to be called when the ring was found empty: what was lost of each stream and not
@@ -118,6 +133,19 @@ mod tests {
         assert_eq!(losses.settle(2, counter), []);
         assert_eq!(losses.read(kind::EXEC, 0, 4), None, "the three before it are already known");
         assert_eq!(losses.read(kind::TABLE_REPLACED, 1, 4), None);
+    }
+
+    #[test]
+    fn a_resumed_account_begins_with_the_first_record() {
+        let mut losses = Losses::new();
+        let counter = |slot, _| u64::from(slot == u32::from(kind::FORK)) * 2;
+        assert_eq!(losses.resume(1, counter), [(Source::Processes, 2)], "whenever that was");
+        assert_eq!(losses.read(kind::FORK, 0, 1_000), None, "those before it were read, or are told already");
+        assert_eq!(losses.read(kind::EXEC, 0, 1_001), None);
+        assert_eq!(losses.read(kind::EXIT, 0, 1_005), Some((Source::Processes, 3)));
+        assert_eq!(losses.settle(1, counter), []);
+        assert_eq!(losses.read(kind::REQUEST_OPENED, 0, 70), None);
+        assert_eq!(losses.read(kind::REQUEST_OPENED, 0, 72), Some((Source::Requests, 1)));
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! the system calls of `fanotify`.
 
 mod environment;
+mod keep;
 mod load;
 mod loss;
 mod programs;
@@ -24,6 +25,7 @@ mod ring;
 mod self_test;
 mod source;
 
+pub use keep::{adopt, object_digest};
 pub use load::{BpfOptions, load};
 pub use report::{BpfReport, ProgramReport, ProgramState};
 pub use self_test::{SelfTest, SelfTestCheck, self_test};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aya::Btf;
 use aya::Ebpf;
+use aya::programs::links::FdLink;
 use aya::programs::{FEntry, ProgramError, RawTracePoint, TracePoint};
 use tracker_ebpf::abi::{ABSENT, Offsets};
 
@@ -24,9 +25,9 @@ enum Attach {
 }
 
 /// One program of the object.
-struct Program {
-    name: &'static str,
-    hook: &'static str,
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    pub(super) hook: &'static str,
     attach: Attach,
     /// The offsets without which it would only send nonsense.
     needs: fn(&Offsets) -> bool,
@@ -109,7 +110,7 @@ pub(super) const NOTIFY: &str = "netdeed_notify";
 
 /// Every program, in the order of attaching: exits before forks (so that what is seen to begin is seen to end), the end
 /// of a call before its begin.
-const PROGRAMS: [Program; 13] = [
+pub(super) const PROGRAMS: [Program; 15] = [
     raw!("netdeed_exit", "sched_process_exit", exit),
     raw!("netdeed_exec", "sched_process_exec", exec),
     raw!("netdeed_fork", "sched_process_fork", fork),
@@ -123,6 +124,8 @@ const PROGRAMS: [Program; 13] = [
     syscall!("netdeed_setsockopt", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt_done")),
     // attached later, it runs later: it goes on with what the one before began
     syscall!("netdeed_setsockopt_copy", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt")),
+    syscall!("netdeed_ioctl_done", "sys_exit_ioctl", sockets, None),
+    syscall!("netdeed_ioctl", "sys_enter_ioctl", sockets, Some("netdeed_ioctl_done")),
     Program {
         name: NOTIFY,
         hook: "fentry:nlmsg_notify",
@@ -132,9 +135,14 @@ const PROGRAMS: [Program; 13] = [
     },
 ];
 
-/// Loads and attaches every program and says what became of each.
-pub(super) fn attach_all(ebpf: &mut Ebpf, offsets: &Offsets) -> Vec<ProgramReport> {
+/// What keeps programs attached, by their names.
+pub(super) type Links = Vec<(&'static str, FdLink)>;
+
+/// Loads and attaches every program and says what became of each. Attachments that are descriptors of their own (before
+/// 5.15 those of tracepoints are not) are handed out.
+pub(super) fn attach_all(ebpf: &mut Ebpf, offsets: &Offsets) -> (Vec<ProgramReport>, Links) {
     let tracefs = tracefs();
+    let mut links = Links::new();
     let mut reports: Vec<ProgramReport> = Vec::with_capacity(PROGRAMS.len());
     for program in &PROGRAMS {
         let attached = |name| reports.iter().any(|report| report.name == name && report.is_attached());
@@ -143,11 +151,11 @@ pub(super) fn attach_all(ebpf: &mut Ebpf, offsets: &Offsets) -> Vec<ProgramRepor
         } else if let Some(after) = program.after.filter(|after| !attached(*after)) {
             unavailable(&format!("`{after}`, which would end what it begins, does not run"), None)
         } else {
-            attach(ebpf, program, tracefs.as_deref())
+            attach(ebpf, program, tracefs.as_deref(), &mut links)
         };
         reports.push(ProgramReport { name: program.name, hook: program.hook, state });
     }
-    reports
+    (reports, links)
 }
 
 fn unavailable(reason: &str, remedy: Option<&str>) -> ProgramState {
@@ -159,7 +167,7 @@ fn tracefs() -> Option<PathBuf> {
     TRACEFS.iter().map(Path::new).find(|mount| mount.join("events").is_dir()).map(Path::to_path_buf)
 }
 
-fn attach(ebpf: &mut Ebpf, program: &Program, tracefs: Option<&Path>) -> ProgramState {
+fn attach(ebpf: &mut Ebpf, program: &Program, tracefs: Option<&Path>, links: &mut Links) -> ProgramState {
     if let Attach::Syscall(event) = program.attach {
         let Some(tracefs) = tracefs else {
             return unavailable("tracefs is not mounted", Some("mount -t tracefs none /sys/kernel/tracing"));
@@ -171,7 +179,7 @@ fn attach(ebpf: &mut Ebpf, program: &Program, tracefs: Option<&Path>) -> Program
             return unavailable(&format!("cannot read `{}`: {error}", id.display()), remedy);
         }
     }
-    match try_attach(ebpf, program) {
+    match try_attach(ebpf, program, links) {
         Ok(verified_instructions) => ProgramState::Attached { verified_instructions },
         // With a log it was the verifier that refused, whatever the error number: no privilege would change its mind.
         Err(ProgramError::LoadError { verifier_log, .. }) if !verifier_log.to_string().trim().is_empty() => {
@@ -184,7 +192,7 @@ fn attach(ebpf: &mut Ebpf, program: &Program, tracefs: Option<&Path>) -> Program
     }
 }
 
-fn try_attach(ebpf: &mut Ebpf, program: &Program) -> Result<Option<u32>, ProgramError> {
+fn try_attach(ebpf: &mut Ebpf, program: &Program, links: &mut Links) -> Result<Option<u32>, ProgramError> {
     // The object is ours and embedded: a missing program is a fault of the build, and reported like any other.
     let loaded = ebpf
         .program_mut(program.name)
@@ -193,19 +201,28 @@ fn try_attach(ebpf: &mut Ebpf, program: &Program) -> Result<Option<u32>, Program
         Attach::Raw(event) => {
             let point: &mut RawTracePoint = loaded.try_into()?;
             point.load()?;
-            point.attach(event)?;
+            let link = point.attach(event)?;
+            links.push((program.name, point.take_link(link)?.into()));
             Ok(point.info()?.verified_instruction_count())
         }
         Attach::Syscall(event) => {
             let point: &mut TracePoint = loaded.try_into()?;
             point.load()?;
-            point.attach("syscalls", event)?;
+            let link = point.attach("syscalls", event)?;
+            match FdLink::try_from(point.take_link(link)?) {
+                Ok(link) => links.push((program.name, link)),
+                // what could not be converted is detached by now
+                Err(_) => {
+                    point.attach("syscalls", event)?;
+                }
+            }
             Ok(point.info()?.verified_instruction_count())
         }
         Attach::Entry(function) => {
             let entry: &mut FEntry = loaded.try_into()?;
             entry.load(function, &Btf::from_sys_fs()?)?;
-            entry.attach()?;
+            let link = entry.attach()?;
+            links.push((program.name, entry.take_link(link)?.into()));
             Ok(entry.info()?.verified_instruction_count())
         }
     }
@@ -230,6 +247,8 @@ mod tests {
             "netdeed_setsockopt_done",
             "netdeed_setsockopt",
             "netdeed_setsockopt_copy",
+            "netdeed_ioctl_done",
+            "netdeed_ioctl",
             NOTIFY,
         ];
         assert_eq!(usable(&without_portid), expected);

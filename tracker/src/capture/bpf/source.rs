@@ -1,12 +1,13 @@
 //! Reading the ring.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
-use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::maps::{MapData, PerCpuArray, PerCpuValues, RingBuf};
 use aya::programs::FEntry;
+use aya::programs::links::FdLink;
 use tracker_ebpf::abi::{Header, TableChunk, kind, slot};
 
 use super::loss::Losses;
@@ -21,8 +22,14 @@ const FILLING: Duration = Duration::from_millis(2);
 /// The running BPF programs and the ring of their records. Dropping it detaches them.
 pub struct BpfSource {
     pub(super) report: BpfReport,
-    /// Keeps the programs attached.
-    pub(super) programs: Ebpf,
+    /// The object; `None` when a former tracker loaded it.
+    pub(super) programs: Option<Ebpf>,
+    /// Keeps programs attached, by their names.
+    pub(super) links: Vec<(&'static str, FdLink)>,
+    /// The same of a former tracker.
+    pub(super) kept_links: Vec<(String, OwnedFd)>,
+    /// The rings and the counters, for the next tracker.
+    pub(super) kept_maps: [OwnedFd; 3],
     pub(super) ring: RingBuf<MapData>,
     pub(super) positions: Positions,
     /// What legacy tables are replaced with, in pieces.
@@ -38,7 +45,7 @@ pub struct BpfSource {
 
 impl std::fmt::Debug for BpfSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let programs = self.programs.programs().count();
+        let programs = self.links.len() + self.kept_links.len();
         f.debug_struct("BpfSource")
             .field("programs", &programs)
             .field("losses", &self.losses)
@@ -56,7 +63,10 @@ impl BpfSource {
     /// Detaches the program on notifications, for the reason given, and drops what it has sent so far: its records must not
     /// be believed.
     pub fn distrust_notifications(&mut self, why: &str) {
-        if let Some(Ok(entry)) = self.programs.program_mut(NOTIFY).map(TryInto::<&mut FEntry>::try_into) {
+        self.links.retain(|(name, _)| *name != NOTIFY);
+        self.kept_links.retain(|(name, _)| name != NOTIFY);
+        let program = self.programs.as_mut().and_then(|programs| programs.program_mut(NOTIFY));
+        if let Some(Ok(entry)) = program.map(TryInto::<&mut FEntry>::try_into) {
             // one that does not run is as good
             let _ = entry.unload();
         }
@@ -107,8 +117,19 @@ impl BpfSource {
         }
     }
 
-    /// Reports what the counters say was lost since the last record.
-    fn settle(&mut self, out: &mut Vec<Raw>) -> Result<(), CaptureError> {
+    /// Takes the counters of a former tracker as the begin of the account. What they say was lost, whenever that was, is
+    /// told once more.
+    pub(super) fn resume_losses(&mut self) -> Result<(), CaptureError> {
+        let slots = self.counts()?;
+        let cpus = slots.first().map_or(0, |values| values.len());
+        let counter =
+            |slot: u32, cpu: usize| slots.get(slot as usize).and_then(|values| values.get(cpu)).copied().unwrap_or(0);
+        let losses = self.losses.resume(cpus, counter);
+        self.returned.extend(losses.into_iter().map(|(source, lost)| Raw::Lost { source, lost: Some(lost) }));
+        Ok(())
+    }
+
+    fn counts(&self) -> Result<Vec<PerCpuValues<u64>>, CaptureError> {
         let mut slots = Vec::new();
         for slot in 0..slot::COUNT {
             let values = self.counters.get(&slot, 0).map_err(|source| CaptureError::Bpf {
@@ -118,6 +139,12 @@ impl BpfSource {
             })?;
             slots.push(values);
         }
+        Ok(slots)
+    }
+
+    /// Reports what the counters say was lost since the last record.
+    fn settle(&mut self, out: &mut Vec<Raw>) -> Result<(), CaptureError> {
+        let slots = self.counts()?;
         let cpus = slots.first().map_or(0, |values| values.len());
         let counter =
             |slot: u32, cpu: usize| slots.get(slot as usize).and_then(|values| values.get(cpu)).copied().unwrap_or(0);

@@ -17,6 +17,7 @@ mod interpret;
 mod marks;
 mod source;
 mod sys;
+mod sysctls;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,6 +30,7 @@ use crate::capture::CaptureError;
 pub use event::count_events;
 pub use marks::{RootReport, Watch};
 pub use source::FanotifySource;
+pub use sysctls::SysctlSource;
 
 /// Bounds and switches of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -103,8 +103,32 @@ impl FanotifySource {
     /// [`CaptureError::Unavailable`] without the privileges, or before Linux 5.9; [`CaptureError::Io`] when the kernel
     /// refuses a queue for other reasons or the mount table cannot be read.
     pub fn open(roots: &[Root], limits: Limits) -> Result<(Self, Vec<RootReport>), CaptureError> {
-        let empty_at = BootTime::now();
         let (group, has_targets) = init(limits)?;
+        Self::with(group, has_targets, BootTime::now(), roots, limits)
+    }
+
+    /// Goes on with the queue of a former run, which was empty at an unknown time.
+    ///
+    /// # Errors
+    /// As [`FanotifySource::open`].
+    pub fn adopt(kept: OwnedFd, roots: &[Root], limits: Limits) -> Result<(Self, Vec<RootReport>), CaptureError> {
+        // the same kernel gives the same answer
+        let (_, has_targets) = init(limits)?;
+        Self::with(kept, has_targets, BootTime(0), roots, limits)
+    }
+
+    /// The queue itself, to be kept.
+    pub fn queue(&self) -> BorrowedFd<'_> {
+        self.group.as_fd()
+    }
+
+    fn with(
+        group: OwnedFd,
+        has_targets: bool,
+        empty_at: BootTime,
+        roots: &[Root],
+        limits: Limits,
+    ) -> Result<(Self, Vec<RootReport>), CaptureError> {
         let wakeup = wakeup(group.as_fd())?;
         let marks = mark(group.as_fd(), roots, MASK)?;
         let reports = marks.reports.clone();

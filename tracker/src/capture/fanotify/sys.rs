@@ -38,6 +38,12 @@ pub(super) fn mark_filesystem(group: BorrowedFd<'_>, mask: u64, dir: BorrowedFd<
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Takes over the descriptor of an event; `None` for an event without one.
+pub(super) fn adopt(fd: i32) -> Option<OwnedFd> {
+    // SAFETY: the kernel made this descriptor for the reader of the event, who hands it over here once.
+    (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Opens an object by its handle, as a place only (`O_PATH`). `mount` is any directory on the handle's filesystem, not
 /// `O_PATH`; its mount is the one the object is seen through.
 ///

@@ -1,12 +1,12 @@
 //! The NFTABLES multicast group.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 use rustix::net::sockopt;
 
-use crate::capture::{CaptureError, Raw, RawSource};
+use crate::capture::{CaptureError, Raw, RawSource, kept};
 use crate::model::gap::Source;
 
 /// `NFNLGRP_NFTABLES`.
@@ -51,6 +51,17 @@ impl NftSource {
         let receive_buffer = force_receive_buffer(&socket, receive_buffer)?;
         socket.bind_auto().map_err(failed("bind"))?;
         socket.add_membership(GROUP).map_err(failed("join the NFTABLES group"))?;
+        Ok(Self { socket, buffer: Vec::with_capacity(DATAGRAM_MAX), receive_buffer, has_overrun: false })
+    }
+
+    /// Goes on with the subscription of a former run.
+    ///
+    /// # Errors
+    /// [`CaptureError::Io`] when it is no socket.
+    pub fn adopt(kept: OwnedFd) -> Result<Self, CaptureError> {
+        let socket = kept::netlink_socket(kept);
+        let receive_buffer = sockopt::socket_recv_buffer_size(&socket)
+            .map_err(|error| failed("read the receive buffer's size")(error.into()))?;
         Ok(Self { socket, buffer: Vec::with_capacity(DATAGRAM_MAX), receive_buffer, has_overrun: false })
     }
 

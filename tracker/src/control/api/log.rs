@@ -111,9 +111,15 @@ pub struct GapList {
 pub struct OperationEvent {
     /// Number in the journal.
     pub id: OperationId,
-    /// `begun`, `done` or `failed`.
+    /// `reset` or `undo`.
+    #[serde(default)]
+    pub kind: String,
+    /// The operation that an undo undoes.
+    #[serde(default)]
+    pub of: Option<OperationId>,
+    /// `begun`, `done`, `failed` or `interrupted`.
     pub state: String,
-    /// Whose changes it takes back.
+    /// Whose changes it takes back, or puts back.
     pub owner: Owner,
     /// User id of who asked for it.
     pub requested_by: u32,

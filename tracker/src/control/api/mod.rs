@@ -27,7 +27,7 @@ pub use object::{
 };
 pub use plan::{KeptView, OperationView, OutcomeView, PlanView, ProgressView, RefusalView, RunningView, StepView};
 pub use request::{BadRequest, FollowQuery, LogQuery, ObjectsQuery, WhoQuery};
-pub use selection::{PlanRequest, ResetRequest};
+pub use selection::{PlanRequest, ResetRequest, UndoRequest};
 pub use status::{
     BpfProgramView, JournalView, LossView, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
     TrackerState,

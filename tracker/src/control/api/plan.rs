@@ -130,12 +130,18 @@ pub struct ProgressView {
     pub total: u64,
 }
 
-/// What became of a reset.
+/// What became of a reset or an undo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationView {
     /// Number in the journal; `None` for a dry run.
     pub id: Option<OperationId>,
-    /// Whose changes were to be taken back.
+    /// `reset` or `undo`.
+    #[serde(default = "reset")]
+    pub kind: String,
+    /// The operation that an undo undoes.
+    #[serde(default)]
+    pub of: Option<OperationId>,
+    /// Whose changes were to be taken back, or put back.
     pub owner: Owner,
     /// Whether nothing was changed on purpose.
     pub dry_run: bool,
@@ -165,6 +171,10 @@ pub struct OperationView {
     pub proven: bool,
     /// What comparing the state before and after showed, a line each.
     pub proof: Vec<String>,
+}
+
+fn reset() -> String {
+    "reset".to_owned()
 }
 
 impl OperationView {

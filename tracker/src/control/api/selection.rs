@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::ids::OperationId;
 use crate::model::owner::Owner;
 use crate::model::subject::Class;
 
@@ -114,4 +115,16 @@ impl ResetRequest {
         let Self { owner, include_inferred, pods, containers, units, since, until, classes, .. } = self.clone();
         PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes }
     }
+}
+
+/// Asks for an undo.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UndoRequest {
+    /// The operation to undo; the newest reset that is not undone when it is left out.
+    #[serde(default)]
+    pub operation: Option<OperationId>,
+    /// Only check; change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use crate::control::api::{
-    Envelope, ErrorCode, ErrorEnvelope, OperationView, PlanRequest, PlanView, ProgressView, ResetRequest,
+    Envelope, ErrorCode, ErrorEnvelope, OperationView, PlanRequest, PlanView, ProgressView, ResetRequest, UndoRequest,
 };
 use crate::control::failure::Failure;
 use crate::control::node::Node;
@@ -34,18 +34,48 @@ pub(in crate::control) async fn reset(
     ConnectInfo(peer): ConnectInfo<Peer>,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let Some(uid) = peer.may_change() else {
-        tracing::warn!(uid = ?peer.uid, pid = ?peer.pid, "refused a reset asked for by a user other than root");
-        return Err(Failure::new(ErrorCode::Forbidden, "only root may change things").remedy("run it with sudo"));
-    };
+    let uid = root(peer)?;
     let request: ResetRequest = parsed(&body)?;
+    carry_out(api, move |node, reports| run(node, &request, uid, reports)).await
+}
+
+/// `POST /v1/undo`: lines of progress, then the operation, as for a reset.
+pub(in crate::control) async fn undo(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let uid = root(peer)?;
+    let request: UndoRequest = parsed(&body)?;
+    let work = move |node: &dyn Node, reports: &mpsc::Sender<Report>| {
+        let operation = node.undo(&request, uid, &mut |done, total| {
+            let _ = reports.try_send(Report::Progress(ProgressView { done, total }));
+        })?;
+        Ok(operation)
+    };
+    carry_out(api, work).await
+}
+
+/// The caller's user id, if it may change things.
+fn root(peer: Peer) -> Result<u32, Failure> {
+    peer.may_change().ok_or_else(|| {
+        tracing::warn!(uid = ?peer.uid, pid = ?peer.pid, "refused a change asked for by a user other than root");
+        Failure::new(ErrorCode::Forbidden, "only root may change things").remedy("run it with sudo")
+    })
+}
+
+/// Runs one operation at a time; it goes on when the caller hangs up.
+async fn carry_out(
+    api: Api,
+    work: impl FnOnce(&dyn Node, &mpsc::Sender<Report>) -> Result<OperationView, Failure> + Send + 'static,
+) -> Result<Response, Failure> {
     let Ok(guard) = api.resetting.clone().try_lock_owned() else {
         return Err(Failure::new(ErrorCode::Busy, "another reset is under way").remedy("wait for it: `netdeed log -f`"));
     };
     let (sender, mut reports) = mpsc::channel(64);
     tokio::spawn(async move {
         let progress = sender.clone();
-        let ended = api.blocking(move |node| run(node, &request, uid, &progress)).await;
+        let ended = api.blocking(move |node| work(node, &progress)).await;
         drop(guard);
         let _ = sender.send(Report::Ended(Box::new(ended))).await;
     });

@@ -29,6 +29,25 @@ impl FakeFiles {
         (Subject::Path(path.clone()), Snapshot::Path(snapshot))
     }
 
+    /// Puts back what was at a path, under a new inode.
+    pub(super) fn restore(&mut self, path: &AbsPath, content: &PathSnapshot) -> Result<(), i32> {
+        if self.entries.contains_key(path) {
+            return Err(libc::EEXIST);
+        }
+        let parent = path.as_path().parent().and_then(AbsPath::new);
+        // the top is there without being listed
+        let has_parent =
+            parent.is_none_or(|parent| parent.as_path().parent().is_none() || self.entries.contains_key(&parent));
+        if !has_parent {
+            return Err(libc::ENOENT);
+        }
+        let (_, made) = self.create(path, content.kind, content.size);
+        if let Snapshot::Path(made) = made {
+            self.entries.insert(path.clone(), PathSnapshot { inode: made.inode, ..content.clone() });
+        }
+        Ok(())
+    }
+
     /// What is at a path.
     pub fn get(&self, path: &AbsPath) -> Option<&PathSnapshot> {
         self.entries.get(path)

@@ -9,16 +9,21 @@ mod legacy;
 mod net;
 mod ruleset;
 
+use std::collections::BTreeMap;
 use std::io;
 
-use super::{Host, HostError, LegacyEdit, NftBatch, Removal};
+use super::restore::Restored;
+use super::{ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 
 pub use files::FakeFiles;
 pub use ipset::FakeIpSets;
@@ -42,6 +47,8 @@ pub struct FakeHost {
     pub files: FakeFiles,
     /// Its IP sets.
     pub ip_sets: FakeIpSets,
+    /// Values of its sysctls.
+    pub sysctls: BTreeMap<SysctlName, String>,
     interference: Vec<Interference>,
 }
 
@@ -54,6 +61,12 @@ impl FakeHost {
     /// Lets somebody else act right before the next commit; several are taken one per commit, last first.
     pub fn interfere(&mut self, act: impl FnOnce(&mut FakeRuleset) + Send + 'static) {
         self.interference.push(Box::new(act));
+    }
+
+    fn add_rt(&mut self, subject: Subject, snapshot: Snapshot) -> Result<(), HostError> {
+        let object = describe(&subject, &snapshot);
+        let added = self.net.add(subject, snapshot);
+        added.map(|_| ()).map_err(|source| HostError::Io { operation: "add", object, source })
     }
 
     fn remove_rt(&mut self, subject: &Subject, expected: &Snapshot) -> Result<Removal, HostError> {
@@ -137,6 +150,31 @@ impl Host for FakeHost {
         self.ip_sets.delete(subject, expected)
     }
 
+    fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
+        let Some(found) = self.sysctls.get_mut(name) else { return Ok(Removal::AlreadyGone) };
+        if *found != expected.value {
+            return Err(HostError::Drifted {
+                object: format!("`sysctl {name}`"),
+                expected: expected.value.clone(),
+                found: found.clone(),
+            });
+        }
+        found.clone_from(expected.before.as_ref().unwrap_or(&expected.value));
+        Ok(Removal::Removed)
+    }
+
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError> {
+        self.remove_rt(&Subject::Neighbour(neighbour.clone()), &Snapshot::Neighbour(expected.clone()))
+    }
+
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError> {
+        self.remove_rt(traffic, &Snapshot::Traffic(expected.clone()))
+    }
+
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         let Some(found) = self.files.get(path) else { return Ok(Removal::AlreadyGone) };
         if found.digest() != expected.digest() {
@@ -152,5 +190,54 @@ impl Host for FakeHost {
             source: io::Error::from_raw_os_error(code),
         })?;
         Ok(Removal::Removed)
+    }
+
+    fn create_link(
+        &mut self,
+        link: (Ifindex, &LinkSnapshot),
+        peer: Option<(Ifindex, &LinkSnapshot)>,
+        _keeps_mac: bool,
+    ) -> Result<(), HostError> {
+        for (ifindex, link) in std::iter::once(link).chain(peer) {
+            self.add_rt(Subject::Link(ifindex), Snapshot::Link(link.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        self.net.attach(link, content.controller);
+        Ok(())
+    }
+
+    fn add_address(&mut self, address: &AddressSubject, content: &AddressSnapshot) -> Result<(), HostError> {
+        self.add_rt(Subject::Address(address.clone()), Snapshot::Address(content.clone()))?;
+        self.net.keep_subnet_route(address);
+        Ok(())
+    }
+
+    fn add_route(&mut self, route: &RouteSubject, content: &RouteSnapshot) -> Result<(), HostError> {
+        self.add_rt(Subject::Route(route.clone()), Snapshot::Route(content.clone()))
+    }
+
+    fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError> {
+        self.add_rt(Subject::IpRule(rule.clone()), Snapshot::IpRule(content.clone()))
+    }
+
+    /// The fake keeps no bytes of files, so it needs no archive.
+    fn restore_paths(
+        &mut self,
+        wanted: &BTreeMap<AbsPath, PathSnapshot>,
+        _files: Option<ArchivedFiles<'_>>,
+    ) -> Result<Restored, ArchiveError> {
+        let mut done = Restored::new();
+        for (path, content) in wanted {
+            let result = self.files.restore(path, content).map_err(|code| HostError::Io {
+                operation: "put back",
+                object: format!("`{path}`"),
+                source: io::Error::from_raw_os_error(code),
+            });
+            done.push((path.clone(), result));
+        }
+        Ok(done)
     }
 }

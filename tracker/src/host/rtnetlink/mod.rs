@@ -1,4 +1,5 @@
-//! Deleting links, addresses, routes and ip rules: one each, and none that looks like it.
+//! Deleting links, addresses, routes, ip rules, neighbours, qdiscs, classes and filters: one each, and none that looks like
+//! it; and making links, addresses, routes and ip rules anew.
 //!
 //! The kernel deletes the first object that has *at least* what a request asks for, and for IPv4 a metric of 0 or a
 //! missing gateway asks for nothing. So each delete lists the live objects first, sees which one the kernel would take,
@@ -8,10 +9,13 @@
 //! Everything here works in the calling thread's network namespace, blocks, and must not be called on a thread that runs
 //! asynchronous tasks.
 
+mod add;
 mod address;
 mod ip_rule;
 mod link;
+mod neighbour;
 mod route;
+mod traffic;
 
 use std::future::Future;
 use std::io;
@@ -28,10 +32,13 @@ use crate::capture::rtnetlink::{Listing, dump_of};
 use crate::decode::rtnl::wire::Wire;
 use crate::model::subject::{Snapshot, Subject};
 
+pub use add::{add_address, add_ip_rule, add_route, attach_link, create_link};
 pub use address::delete_address;
 pub use ip_rule::delete_ip_rule;
 pub use link::delete_link;
+pub use neighbour::delete_neighbour;
 pub use route::delete_route;
+pub use traffic::delete_traffic;
 
 /// What is there now, in the kernel's order.
 fn live(listing: Listing, object: &str) -> Result<Vec<(Subject, Snapshot)>, HostError> {
@@ -45,11 +52,16 @@ fn block_on<T>(exchange: impl Future<Output = io::Result<T>>) -> io::Result<T> {
 
 /// Sends one delete request and waits for the kernel's answer.
 fn delete(request: Wire, object: &str) -> Result<Removal, HostError> {
-    let answer = block_on(async {
+    removal(send(request, NLM_F_REQUEST | NLM_F_ACK), object)
+}
+
+/// Sends one request with `NLM_F_*` flags and waits for the kernel's answer.
+fn send(request: Wire, flags: i32) -> io::Result<()> {
+    block_on(async {
         let (connection, handle, _unsolicited) = proto::new_connection::<Wire>(NETLINK_ROUTE)?;
         tokio::spawn(connection);
         let mut header = NetlinkHeader::default();
-        header.flags = (NLM_F_REQUEST | NLM_F_ACK) as u16;
+        header.flags = flags as u16;
         let request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request));
         let mut answers = handle.request(request, SocketAddr::new(0, 0)).map_err(io::Error::other)?;
         while let Some(answer) = answers.next().await {
@@ -58,8 +70,7 @@ fn delete(request: Wire, object: &str) -> Result<Removal, HostError> {
             }
         }
         Ok(())
-    });
-    removal(answer, object)
+    })
 }
 
 /// Tells "gone already" from a refusal.

@@ -162,8 +162,10 @@ impl Recorder {
     /// Whose rules a call removes: its own owner's, or those of the owner that is being rolled back.
     fn remover(&mut self, by: &Attribution) -> Option<Owner> {
         if self.own_operation(by.actor()).is_some() {
-            let OperationKind::Reset { owner } = &self.operation.as_ref()?.kind;
-            return Some(owner.clone());
+            return match &self.operation.as_ref()?.kind {
+                OperationKind::Reset { owner } => Some(owner.clone()),
+                OperationKind::Undo { .. } => None,
+            };
         }
         by.certainty().is_proven().then(|| by.owner().clone())
     }

@@ -8,6 +8,7 @@ use crate::model::operation::{Operation, OperationKind, OperationState};
 use crate::model::time::WallTime;
 
 use super::super::command::Command;
+use super::super::restored::Restores;
 use super::Recorder;
 
 /// Turns of the loop a barrier waits for looks at IP sets. What came before it takes two; more is others' doing.
@@ -30,7 +31,8 @@ impl Recorder {
                 false
             }
             Command::Nudge => false,
-            Command::BeginOperation { kind, requested_by, planned, done } => {
+            Command::BeginOperation { kind, requested_by, planned, restores, done } => {
+                self.restores = restores;
                 let _ = done.send(self.begin(kind, requested_by, planned));
                 false
             }
@@ -109,6 +111,7 @@ impl Recorder {
 
     fn end(&mut self, operation: &Operation) -> Result<OperationId, JournalError> {
         self.operation = None;
+        self.restores = Restores::default();
         self.own_actors.clear();
         let put = self.journal.put_operation(operation);
         put.inspect_err(|error| self.journal_failed("record the end of an operation", error))?;

@@ -22,6 +22,7 @@ impl Recorder {
             _ => None,
         };
         let source = inode.and_then(|inode| self.moved.remove(&inode));
+        let source = source.filter(|(old, id)| self.is_still(old, *id));
         let (subject, after) = (subject.clone(), after.clone());
         let mut effects = Vec::new();
         match (source, after) {
@@ -76,6 +77,11 @@ impl Recorder {
         }
     }
 
+    /// Whether an object still has its name: another file made under it in the same turn has ended it already.
+    fn is_still(&self, subject: &Subject, id: ObjectId) -> bool {
+        self.world.get(subject).is_some_and(|known| known.id == id)
+    }
+
     /// What a moved directory holds moves with it, without events of its own.
     fn moved_below(&self, old: &Subject, new: &Subject) -> Vec<Effect> {
         let (Subject::Path(old), Subject::Path(new)) = (old, new) else { return Vec::new() };
@@ -111,6 +117,9 @@ impl Recorder {
     pub(super) fn end_moves(&mut self) {
         let moved = std::mem::take(&mut self.moved);
         for (subject, id) in moved.into_values() {
+            if !self.is_still(&subject, id) {
+                continue;
+            }
             let mut gone = self.gone_below(&subject);
             gone.push(Effect::removed(id, subject));
             for effect in gone {

@@ -19,6 +19,7 @@ use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::{BootTime, WallTime};
 
+use super::super::capture_loop::Batch;
 use super::super::effects::Effect;
 use super::super::legacy::outline::Difference;
 use super::super::world::Tracked;
@@ -72,9 +73,12 @@ pub enum BaselineError {
 impl Recorder {
     /// Compares what the journal knows with what lives, after the sources were attached and before the first batch.
     ///
+    /// `meanwhile` is what the queues of a former tracker hold. It is recorded first; when what lives is then what is
+    /// known, nothing was missed and there is no gap.
+    ///
     /// # Errors
     /// [`BaselineError`] when the kernel cannot be read or the journal not be written.
-    pub fn baseline(&mut self, journal_was_lost: bool) -> Result<(), BaselineError> {
+    pub fn baseline(&mut self, journal_was_lost: bool, meanwhile: Option<Batch>) -> Result<(), BaselineError> {
         let scope = self.surroundings.scope;
         let last_alive = self.journal.last_alive()?;
         let began = WallTime::now();
@@ -90,9 +94,15 @@ impl Recorder {
             Some(reason) => Evidence::Gap { reason: reason.clone() },
             None => Evidence::Baseline,
         };
+        let is_resumed = meanwhile.is_some();
+        if let Some(batch) = meanwhile {
+            info!(records = batch.records.len(), "recording what happened since the last tracker");
+            self.take(batch);
+        }
         let all = self.compare_all(&evidence)?;
         info!(known = self.world.len(), appeared = all.appeared, vanished = all.vanished, "baseline read");
-        if let Some(reason) = reason {
+        let is_seamless = is_resumed && reason == Some(GapReason::TrackerDown) && all == Differences::default();
+        if let Some(reason) = reason.filter(|_| !is_seamless) {
             self.gaps.push(all.gap(last_alive.unwrap_or(began), reason));
         }
         self.write()?;
@@ -105,9 +115,10 @@ impl Recorder {
     /// The objects that the journal holds for this boot and network namespace, paths of any.
     pub(super) fn load_known(&mut self) -> Result<(), JournalError> {
         let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
-        let world = &mut self.world;
+        let (world, originals) = (&mut self.world, &mut self.originals);
         let ledger = &mut self.legacy.ledger;
         self.journal.visit(&filter, &mut |object| {
+            originals.know(&object.subject, &object.snapshot);
             Self::remember_chain(ledger, &object);
             world.insert(object.subject, Tracked::of(object.id, &object.snapshot));
             ControlFlow::Continue(())
@@ -121,6 +132,7 @@ impl Recorder {
             let live = self.read_live(source)?;
             all.add(self.compare(source, live, evidence));
         }
+        self.compare_sysctls(evidence);
         Ok(all)
     }
 
@@ -148,6 +160,10 @@ impl Recorder {
             match source {
                 Source::Nftables | Source::IpSets | Source::Legacy => self.resync(source, reason),
                 Source::Rtnetlink | Source::Fanotify => self.look_after_loss(source, reason),
+                Source::Sysctls => {
+                    self.compare_sysctls(&Evidence::Gap { reason: reason.clone() });
+                    self.append_gap(Differences::default().gap(self.recorded_until, reason));
+                }
                 // Who did it is lost, not what was done: nothing to read anew.
                 Source::Processes | Source::Requests => {
                     self.append_gap(Differences::default().gap(self.recorded_until, reason));
@@ -225,7 +241,8 @@ impl Recorder {
                 let objects = contents.into_iter().flat_map(LegacyContent::into_objects);
                 Ok(objects.map(|(subject, content)| (Subject::Legacy(subject), Snapshot::Legacy(content))).collect())
             }
-            Source::Processes | Source::Requests => Ok(Vec::new()),
+            // compared by their values: see `compare_sysctls`
+            Source::Sysctls | Source::Processes | Source::Requests => Ok(Vec::new()),
         }
     }
 
@@ -306,8 +323,13 @@ pub(super) fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Nft(_) => Some(Source::Nftables),
         Subject::Xtables { .. } => None,
         Subject::Link(_) | Subject::Address(_) | Subject::Route(_) | Subject::IpRule(_) => Some(Source::Rtnetlink),
+        Subject::Qdisc(_) | Subject::TrafficClass(_) | Subject::Filter(_) | Subject::Neighbour(_) => {
+            Some(Source::Rtnetlink)
+        }
         Subject::Path(_) => Some(Source::Fanotify),
         Subject::Legacy(_) => Some(Source::Legacy),
         Subject::IpSet(_) => Some(Source::IpSets),
+        // always there, whatever is set
+        Subject::Sysctl(_) => None,
     }
 }

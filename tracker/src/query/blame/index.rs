@@ -7,6 +7,7 @@ use crate::control::api::{BlameDeed, BlameLine};
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::digest::Digest;
 use crate::model::ids::{ActorId, Handle, ObjectId};
+use crate::model::ipset::IpSetSnapshot;
 use crate::model::live::Ruleset;
 use crate::model::nft::NftItem;
 use crate::model::object::{Deed, Object};
@@ -15,9 +16,17 @@ use crate::model::subject::{Class, Snapshot, Subject};
 
 use super::super::actor::Actors;
 
-/// The classes of the objects in a ruleset.
-const CLASSES: [Class; 7] =
-    [Class::Table, Class::Chain, Class::Rule, Class::Set, Class::Element, Class::Object, Class::Flowtable];
+/// The classes of the objects in a ruleset, and of what its rules name by a number.
+const CLASSES: [Class; 8] = [
+    Class::Table,
+    Class::Chain,
+    Class::Rule,
+    Class::Set,
+    Class::Element,
+    Class::Object,
+    Class::Flowtable,
+    Class::IpSet,
+];
 
 /// Tells a thing from another one under its name: its handle, or what is in it where that is not told apart by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +59,8 @@ type DeedKey = (Owner, Certainty, Option<ActorId>, i64);
 pub(super) struct Index {
     known: HashMap<Subject, Known>,
     deeds: Vec<BlameDeed>,
+    /// IP sets by the number rules have them by.
+    ip_sets: HashMap<u16, String>,
 }
 
 impl Index {
@@ -57,7 +68,8 @@ impl Index {
     pub(super) fn read(journal: &dyn Read, ruleset: &Ruleset) -> Result<Self, JournalError> {
         let scope = journal.scope()?;
         let filter = ObjectFilter { classes: CLASSES.to_vec(), include_removed: true, scope, ..Default::default() };
-        let mut index = Self { known: HashMap::with_capacity(ruleset.objects.len()), deeds: Vec::new() };
+        let mut index =
+            Self { known: HashMap::with_capacity(ruleset.objects.len()), deeds: Vec::new(), ip_sets: HashMap::new() };
         let mut numbers: HashMap<DeedKey, u32> = HashMap::new();
         let mut actors = Actors::new(journal);
         let mut failure = None;
@@ -84,6 +96,10 @@ impl Index {
         actors: &mut Actors<'_>,
     ) -> Result<(), JournalError> {
         let Object { id, subject, snapshot, created, changed, .. } = object;
+        if let (Subject::IpSet(named), Snapshot::IpSet(IpSetSnapshot::Set(header))) = (&subject, &snapshot) {
+            self.ip_sets.extend(header.index.map(|index| (index, named.set.to_string())));
+            return Ok(());
+        }
         let deed = self.number(&created, numbers, actors)?;
         let changed = changed.map(|deed| self.number(&deed, numbers, actors)).transpose()?;
         self.known.insert(subject, Known { mark: Mark::of(&snapshot), object: id, deed, changed });
@@ -107,6 +123,11 @@ impl Index {
         self.deeds.push(BlameDeed { owner, certainty, time, actor });
         numbers.insert(key, number);
         Ok(number)
+    }
+
+    /// The name of an IP set.
+    pub(super) fn ip_set(&self, index: u16) -> Option<String> {
+        self.ip_sets.get(&index).cloned()
     }
 
     /// All deeds, for the listing.

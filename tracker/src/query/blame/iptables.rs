@@ -44,7 +44,7 @@ pub(super) fn table(sink: &mut Sink<'_>, ruleset: &Ruleset, table: &Table<'_>, o
     for (_, name, _) in missing {
         sink.plain(&format!(":{name} ACCEPT [0:0]"))?;
     }
-    let surroundings = In { ruleset, table };
+    let surroundings = In { ruleset, index: sink.index(), table };
     for Chain { name, rules, .. } in &chains {
         for (entry, rule) in rules {
             let rendered = render::iptables(table.name.family, name.as_str(), rule, &surroundings);

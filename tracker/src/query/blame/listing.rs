@@ -11,6 +11,8 @@ use crate::model::nft::{
 use crate::model::subject::{Snapshot, Subject};
 use crate::render::{SetContent, Surroundings};
 
+use super::index::Index;
+
 /// An object of the ruleset.
 pub(super) type Entry<'a> = (&'a Subject, &'a Snapshot);
 
@@ -116,6 +118,7 @@ impl<'a> Table<'a> {
 /// What the rules of one table refer to.
 pub(super) struct In<'a> {
     pub(super) ruleset: &'a Ruleset,
+    pub(super) index: &'a Index,
     pub(super) table: &'a Table<'a>,
 }
 
@@ -128,5 +131,9 @@ impl Surroundings for In<'_> {
 
     fn link(&self, ifindex: u32) -> Option<String> {
         self.ruleset.links.get(&Ifindex(ifindex)).cloned()
+    }
+
+    fn ip_set(&self, index: u16) -> Option<String> {
+        self.index.ip_set(index)
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn table(sink: &mut Sink<'_>, ruleset: &Ruleset, table: &Table<'_>, o
     if chains.is_empty() && only.is_some() {
         return ControlFlow::Continue(());
     }
-    let surroundings = In { ruleset, table };
+    let surroundings = In { ruleset, index: sink.index(), table };
     sink.head(0, format!("table {} {{", table.name), table.table.userdata.is_empty(), table.entry)?;
     if table.table.flags != 0 {
         let flags = [(1, "dormant"), (2, "owner"), (4, "persist")];

@@ -32,6 +32,11 @@ impl<'a> Sink<'a> {
         Self { index, owner, heads: Vec::new(), part, each }
     }
 
+    /// What the journal knows.
+    pub(super) fn index(&self) -> &'a Index {
+        self.index
+    }
+
     pub(super) fn notes(&mut self, notes: Vec<String>) {
         self.part.notes.extend(notes);
     }

@@ -12,6 +12,8 @@ mod nft;
 mod paths;
 mod register;
 mod routes;
+mod sysctls;
+mod traffic;
 
 use std::collections::BTreeSet;
 
@@ -28,6 +30,7 @@ use crate::model::subject::{Snapshot, Subject};
 
 use register::{Judged, Register};
 
+pub(super) use nft::deletion_order;
 pub(super) use register::InScope;
 
 /// Plans the removal of everything `selection` asks for.
@@ -48,6 +51,8 @@ pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, select
     let going = links::plan(&register, live, &relations, &mut draft);
     routes::plan(&register, live, &relations, &going, &mut draft);
     ipsets::plan(&register, live, &mut draft);
+    sysctls::plan(&register, live, &mut draft);
+    traffic::plan(&register, live, &mut draft);
     paths::plan(&register, live, &mut draft);
     legacy_tables(&register, &mut draft);
     gone_already(&register, live, &mut draft);
@@ -111,7 +116,7 @@ fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),
-            Subject::Xtables { .. } => false,
+            Subject::Xtables { .. } | Subject::Sysctl(_) => false,
             subject => !there.contains(subject),
         };
         if is_gone {

@@ -1,12 +1,18 @@
 //! Check, execution, verification, the loop around them, and the exports.
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::host::{HostError, LegacyEdit, NftBatch, Removal};
+use crate::host::restore::Restored;
+use crate::host::{ArchiveError, ArchivedFiles, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Generation;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 use crate::rollback::export::export;
 use crate::rollback::run::{Ledger, LedgerError, RollbackError, run};
 use crate::rollback::{ExecutionState, Expectation, check, execute};
@@ -31,7 +37,7 @@ impl Ledger for Fixed {
         Ok(self.0.clone())
     }
 
-    fn begin(&mut self, _plan: &Plan) -> Result<(), LedgerError> {
+    fn begin(&mut self, _plan: &Plan, _before: &LiveState, _known: &[Object]) -> Result<(), LedgerError> {
         self.1 += 1;
         Ok(())
     }
@@ -178,8 +184,44 @@ impl Host for Broken {
     fn delete_ip_set(&mut self, _: &IpSetSubject, _: &IpSetSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
+    fn restore_sysctl(&mut self, _: &SysctlName, _: &SysctlSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_neighbour(&mut self, _: &NeighbourSubject, _: &NeighbourSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_traffic(&mut self, _: &Subject, _: &TrafficSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         self.inner.remove_path(path, expected)
+    }
+    fn create_link(
+        &mut self,
+        _: (Ifindex, &LinkSnapshot),
+        _: Option<(Ifindex, &LinkSnapshot)>,
+        _: bool,
+    ) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn attach_link(&mut self, link: Ifindex, content: &LinkSnapshot) -> Result<(), HostError> {
+        self.inner.attach_link(link, content)
+    }
+    fn add_address(&mut self, _: &AddressSubject, _: &AddressSnapshot) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn add_route(&mut self, _: &RouteSubject, _: &RouteSnapshot) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn add_ip_rule(&mut self, _: &IpRuleSubject, _: &IpRuleSnapshot) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn restore_paths(
+        &mut self,
+        wanted: &BTreeMap<AbsPath, PathSnapshot>,
+        files: Option<ArchivedFiles<'_>>,
+    ) -> Result<Restored, ArchiveError> {
+        self.inner.restore_paths(wanted, files)
     }
 }
 

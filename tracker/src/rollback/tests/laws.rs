@@ -17,7 +17,7 @@ const PATHS: [&str; 6] = ["/etc/x", "/etc/x/a", "/etc/x/b", "/etc/y/c", "/etc/y"
 
 /// One thing somebody does. What is needed for it and is not there is made first, as the tools do.
 #[derive(Debug, Clone)]
-enum Act {
+pub(super) enum Act {
     Table { table: usize },
     Chain { table: usize, chain: usize },
     Rule { table: usize, chain: usize, jump: Option<usize>, set: Option<usize>, counter: bool },
@@ -179,7 +179,7 @@ impl Scene {
         }
     }
 
-    fn roll_back(&mut self, selection: &Selection) -> (Plan, Execution, bool) {
+    pub(super) fn roll_back(&mut self, selection: &Selection) -> (Plan, Execution, bool) {
         let live = self.live(selection);
         let plan = plan(&self.objects, &live, selection);
         let expectation = Expectation::new(&plan, &live);
@@ -222,7 +222,7 @@ fn listing(scene: &Scene) -> Vec<String> {
     nft.into_iter().chain(net).chain(files).collect()
 }
 
-fn world(acts: &[(usize, bool, Act)], takes_part: impl Fn(&str) -> bool) -> Scene {
+pub(super) fn world(acts: &[(usize, bool, Act)], takes_part: impl Fn(&str) -> bool) -> Scene {
     let mut scene = Scene::new();
     scene.link("kernel", 2, "eth0", None, |_| {});
     scene.path("admin/root", "/etc", PathKind::Dir);
@@ -235,7 +235,7 @@ fn world(acts: &[(usize, bool, Act)], takes_part: impl Fn(&str) -> bool) -> Scen
     scene
 }
 
-fn acts(actors: std::ops::Range<usize>, inferred: f64) -> impl Strategy<Value = Vec<(usize, bool, Act)>> {
+pub(super) fn acts(actors: std::ops::Range<usize>, inferred: f64) -> impl Strategy<Value = Vec<(usize, bool, Act)>> {
     proptest::collection::vec((actors, proptest::bool::weighted(inferred), act()), 1..40)
 }
 

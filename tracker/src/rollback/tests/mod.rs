@@ -8,6 +8,9 @@ mod links;
 mod nft;
 mod paths;
 mod selecting;
+mod sysctls;
+mod traffic;
+mod undoing;
 
 use std::net::IpAddr;
 

@@ -46,7 +46,13 @@ fn writer() {
     let durable = store.stats().expect("stats").entries;
     let filler = format!("{dir}/filler");
     fill_disk(&filler);
-    let error = (0..1_000).find_map(|_| append(&mut store, 50).and_then(|()| store.flush()).err());
+    // whether it is the append that fails or the flush depends on when the store below writes
+    let mut is_taken = false;
+    let error = (0..1_000).find_map(|_| {
+        let appended = append(&mut store, 50);
+        is_taken = appended.is_ok();
+        appended.and_then(|()| store.flush()).err()
+    });
     let error = error.expect("the disk is full");
     assert!(matches!(error, JournalError::Store { .. }), "{error:?}");
     let mut rolled_back = 0;
@@ -60,7 +66,7 @@ fn writer() {
         assert_eq!(found.map(|object| object.id), Some(ObjectId(500)));
         store.entries(EntrySeq(0), usize::MAX).expect("reads go on");
     }
-    assert_eq!(rolled_back, 1, "said once, however often it is tried");
+    assert_eq!(rolled_back, u32::from(is_taken), "said once of what had been taken, however often it is tried");
     fs::remove_file(filler).expect("make space");
     append(&mut store, 700).expect("append");
     store.flush().expect("flush");

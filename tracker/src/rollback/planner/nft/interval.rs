@@ -64,10 +64,7 @@ fn place(item: &NftItem, content: &NftSnapshot) -> Option<(Vec<u8>, bool)> {
 }
 
 /// Sort key for deletions of elements; `None` for everything else.
-pub(in crate::rollback::planner) fn deletion_order(
-    subject: &Subject,
-    snapshot: &Snapshot,
-) -> Option<(String, Vec<u8>, bool)> {
+pub(in crate::rollback) fn deletion_order(subject: &Subject, snapshot: &Snapshot) -> Option<(String, Vec<u8>, bool)> {
     let (Subject::Nft(nft), Snapshot::Nft(content)) = (subject, snapshot) else { return None };
     let NftItem::Element { set, .. } = &nft.item else { return None };
     place(&nft.item, content).map(|(key, is_start)| (format!("{} {set}", nft.table), key, is_start))

@@ -15,7 +15,7 @@ use super::Draft;
 use super::register::Register;
 use crate::model::subject::{Snapshot, Subject};
 
-pub(super) use interval::deletion_order;
+pub(in crate::rollback) use interval::deletion_order;
 
 pub(super) fn plan(register: &Register<'_>, live: &[(Subject, Snapshot)], draft: &mut Draft) {
     let ruleset = ruleset::Ruleset::new(register, live);

@@ -1,0 +1,49 @@
+//! Whose the things are that an undo puts back: their first creators'.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::model::digest::Digest;
+use crate::model::ids::Handle;
+use crate::model::nft::{NftItem, NftSubject};
+use crate::model::owner::Attribution;
+use crate::model::subject::{Snapshot, Subject};
+use crate::rollback::Archive;
+
+/// What the recorder is to expect from an undo. A thing that the tracker itself makes while the undo runs, with the name
+/// and the content of one of these, goes on being whose it was; anything else it makes is netdeed's.
+#[derive(Debug, Default)]
+pub struct Restores(HashMap<(Subject, Digest), VecDeque<Attribution>>);
+
+impl Restores {
+    /// Everything of an archive whose maker is known.
+    pub fn of(archive: &Archive) -> Self {
+        let mut expected: HashMap<_, VecDeque<Attribution>> = HashMap::new();
+        for item in &archive.items {
+            if let Some(attribution) = &item.attribution {
+                let key = key(&item.subject, &item.snapshot);
+                expected.entry(key).or_default().push_back(attribution.clone());
+            }
+        }
+        Self(expected)
+    }
+
+    /// Whose a thing is, if it is one of these; each counts once.
+    pub(super) fn take(&mut self, subject: &Subject, content: &Snapshot) -> Option<Attribution> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get_mut(&key(subject, content))?.pop_front()
+    }
+}
+
+/// A rule gets another handle and a path another inode; both say nothing about what they were.
+fn key(subject: &Subject, content: &Snapshot) -> (Subject, Digest) {
+    match subject {
+        Subject::Nft(NftSubject { table, item: NftItem::Rule { chain, .. } }) => {
+            let item = NftItem::Rule { chain: chain.clone(), handle: Handle(0) };
+            (Subject::Nft(NftSubject { table: table.clone(), item }), content.digest())
+        }
+        Subject::Path(_) => (subject.clone(), Digest([0; 16])),
+        subject => (subject.clone(), content.digest()),
+    }
+}

@@ -1,0 +1,42 @@
+//! Sysctls: set back, unless the earlier value is not known or somebody else set them since.
+
+use super::*;
+use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+
+impl Scene {
+    fn sysctl(&mut self, by: &str, name: &str, value: &str, before: Option<&str>) -> Subject {
+        let name = SysctlName::parse(name).expect("a name");
+        self.host.sysctls.insert(name.clone(), value.to_owned());
+        let set = SysctlSnapshot { value: value.to_owned(), before: before.map(str::to_owned) };
+        self.record(by, (Subject::Sysctl(name), Snapshot::Sysctl(set)))
+    }
+}
+
+#[test]
+fn a_links_settings_go_with_it() {
+    let mut scene = Scene::new();
+    scene.link(FLANNEL, 5, "cni0", Some("bridge"), |_| {});
+    scene.sysctl(FLANNEL, "net.ipv4.conf.cni0.rp_filter", "0", None);
+    let plan = scene.plan(&kubernetes());
+    assert!(plan.refusals().is_empty() && plan.steps().len() == 1, "{plan}");
+    assert!(matches!(&plan.kept()[0].reason, KeptReason::GoesWith(link) if link == "link cni0"), "{plan}");
+}
+
+#[test]
+fn a_value_is_set_back_when_it_is_known_and_nobody_elses() {
+    let mut scene = Scene::new();
+    scene.sysctl(KUBE, "net.ipv4.ip_forward", "1", Some("0"));
+    scene.sysctl(KUBE, "net.core.somaxconn", "9", None);
+    scene.sysctl(KUBE, "net.ipv4.conf.gone.rp_filter", "0", None);
+    scene.link(NOBODY, 1, "lo", None, |_| {});
+    scene.sysctl(DOCKER, "net.ipv4.conf.lo.rp_filter", "2", Some("0"));
+    let both = scene.sysctl(KUBE, "net.ipv4.conf.lo.route_localnet", "1", Some("0"));
+    scene.object(&both).changed = Some(deed(DOCKER, Certainty::Exact));
+    let plan = scene.plan(&kubernetes());
+    let steps: Vec<String> = plan.steps().iter().map(|it| format!("{} {}", it.action(), it.describe())).collect();
+    assert_eq!(steps, ["restore sysctl net.ipv4.ip_forward"]);
+    let mut refused: Vec<&str> = plan.refusals().iter().map(|refusal| refusal.what.as_str()).collect();
+    refused.sort_unstable();
+    assert_eq!(refused, ["sysctl net.core.somaxconn", "sysctl net.ipv4.conf.lo.route_localnet"]);
+    assert!(plan.refusals().iter().any(|refusal| refusal.reason == Reason::EarlierUnknown), "{plan}");
+}

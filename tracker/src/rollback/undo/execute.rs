@@ -1,0 +1,142 @@
+//! Does each step of an undo, decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{How, Restore, UndoPlan};
+use crate::causes::causes;
+use crate::host::archive::ArchivedFiles;
+use crate::host::{Host, HostError, NftAdd, NftBatch};
+use crate::model::nft::{NftItem, NftSnapshot};
+use crate::model::operation::StepOutcome;
+use crate::model::path::{AbsPath, PathSnapshot};
+use crate::model::subject::{Snapshot, Subject};
+use crate::rollback::executor::{Execution, ExecutionState};
+
+/// Executes an undo: the nf_tables steps as one commit, then the others one by one. After a failed commit nothing else is
+/// tried; after that, a failing step does not stop the others.
+pub fn execute(
+    plan: &UndoPlan,
+    host: &mut dyn Host,
+    files: Option<ArchivedFiles<'_>>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Execution {
+    let total = plan.steps.len();
+    let mut outcomes = Vec::with_capacity(total);
+    let mut batch = NftBatch::new(plan.generation);
+    let (nft, others): (Vec<&Restore>, Vec<&Restore>) =
+        plan.steps.iter().partition(|step| matches!(step.subject, Subject::Nft(_)));
+    nft.iter().filter_map(|step| addition(step)).for_each(|addition| batch.push(addition));
+    if !batch.is_empty() {
+        match host.commit_nft(&batch) {
+            Ok(()) => outcomes.extend(nft.iter().map(|step| outcome(step, None))),
+            Err(HostError::GenerationConflict { .. }) => {
+                return Execution { outcomes: Vec::new(), state: ExecutionState::GenerationConflict };
+            }
+            Err(error) => {
+                let error = causes(&error);
+                let untried = "not tried: the nftables commit failed".to_owned();
+                outcomes.extend(nft.iter().map(|step| outcome(step, Some(error.clone()))));
+                outcomes.extend(others.iter().map(|step| outcome(step, Some(untried.clone()))));
+                return Execution { outcomes, state: ExecutionState::Failed { error } };
+            }
+        }
+        progress(outcomes.len(), total);
+    }
+    let (paths, others): (Vec<&Restore>, Vec<&Restore>) =
+        others.into_iter().partition(|step| matches!(step.subject, Subject::Path(_)));
+    for step in others {
+        let error = restore(host, step).err().map(|error| causes(&error));
+        outcomes.push(outcome(step, error));
+        progress(outcomes.len(), total);
+    }
+    outcomes.extend(restore_paths(host, &paths, files));
+    progress(outcomes.len(), total);
+    let state = match outcomes.iter().find_map(|outcome| outcome.error.clone()) {
+        Some(error) => ExecutionState::Failed { error },
+        None => ExecutionState::Done,
+    };
+    Execution { outcomes, state }
+}
+
+fn outcome(step: &Restore, error: Option<String>) -> StepOutcome {
+    StepOutcome { object: step.object, step: format!("restore {}", step.describe()), error }
+}
+
+fn restore(host: &mut dyn Host, step: &Restore) -> Result<(), HostError> {
+    match (&step.subject, &step.snapshot, &step.how) {
+        (Subject::Link(ifindex), Snapshot::Link(link), How::MakeLink { peer, keeps_mac }) => {
+            let peer = peer.as_ref().map(|(ifindex, link)| (*ifindex, link));
+            host.create_link((*ifindex, link), peer, *keeps_mac)
+        }
+        (Subject::Link(ifindex), Snapshot::Link(link), How::Attach) => host.attach_link(*ifindex, link),
+        (Subject::Address(address), Snapshot::Address(content), _) => host.add_address(address, content),
+        (Subject::Route(route), Snapshot::Route(content), _) => host.add_route(route, content),
+        (Subject::IpRule(rule), Snapshot::IpRule(content), _) => host.add_ip_rule(rule, content),
+        _ => Err(HostError::Drifted {
+            object: step.describe(),
+            expected: "content of its own class".to_owned(),
+            found: "content of another".to_owned(),
+        }),
+    }
+}
+
+fn restore_paths(host: &mut dyn Host, steps: &[&Restore], files: Option<ArchivedFiles<'_>>) -> Vec<StepOutcome> {
+    if steps.is_empty() {
+        return Vec::new();
+    }
+    let mut wanted: BTreeMap<AbsPath, PathSnapshot> = BTreeMap::new();
+    for step in steps {
+        if let (Subject::Path(path), Snapshot::Path(content)) = (&step.subject, &step.snapshot) {
+            wanted.insert(path.clone(), content.clone());
+        }
+    }
+    let failed: BTreeMap<AbsPath, String> = match host.restore_paths(&wanted, files) {
+        Ok(done) => done.into_iter().filter_map(|(path, result)| Some((path, causes(&result.err()?)))).collect(),
+        Err(error) => {
+            let error = causes(&error);
+            wanted.into_keys().map(|path| (path, error.clone())).collect()
+        }
+    };
+    let error = |step: &Restore| match &step.subject {
+        Subject::Path(path) => failed.get(path).cloned(),
+        _ => None,
+    };
+    steps.iter().map(|step| outcome(step, error(step))).collect()
+}
+
+fn addition(step: &Restore) -> Option<NftAdd> {
+    let (Subject::Nft(nft), Snapshot::Nft(content)) = (&step.subject, &step.snapshot) else { return None };
+    let table = nft.table.clone();
+    Some(match (&nft.item, content.clone(), &step.how) {
+        (NftItem::Chain(chain), _, How::SetPolicy(policy)) => {
+            NftAdd::Policy { table, chain: chain.clone(), policy: *policy }
+        }
+        (NftItem::Rule { chain, .. }, NftSnapshot::Rule(content), How::AddRule(place)) => {
+            NftAdd::Rule { table, chain: chain.clone(), content, place: *place }
+        }
+        (NftItem::Table, NftSnapshot::Table(content), _) => NftAdd::Table { table, content },
+        (NftItem::Chain(chain), NftSnapshot::Chain(content), _) => {
+            NftAdd::Chain { table, chain: chain.clone(), content }
+        }
+        (NftItem::Set(set), NftSnapshot::Set(content), _) => NftAdd::Set { table, set: set.clone(), content },
+        (NftItem::Element { set, key }, NftSnapshot::Element(content), _) => {
+            NftAdd::Element { table, set: set.clone(), key: key.clone(), content }
+        }
+        (NftItem::Object { kind, name }, NftSnapshot::Other(content), _) => {
+            NftAdd::Object { table, kind: *kind, name: name.clone(), content }
+        }
+        (NftItem::Flowtable(name), NftSnapshot::Other(content), _) => {
+            NftAdd::Flowtable { table, name: name.clone(), content }
+        }
+        _ => return None,
+    })
+}
+
+/// The paths among the steps.
+pub(super) fn paths_of(plan: &UndoPlan) -> BTreeSet<AbsPath> {
+    let path = |step: &Restore| match &step.subject {
+        Subject::Path(path) => Some(path.clone()),
+        _ => None,
+    };
+    plan.steps.iter().filter_map(path).collect()
+}
