@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::check::legacy_objects;
 use super::live::LiveState;
 use super::plan::Plan;
-use super::step::Action;
 use super::verify::Proof;
 use crate::model::digest::Digest;
 use crate::model::ids::ChainName;
@@ -35,8 +34,8 @@ impl LegacyExpectation {
         for step in plan.steps() {
             let Subject::Legacy(subject) = step.subject() else { continue };
             let Some((count, content, what)) = it.stays.get_mut(&key(subject)) else { continue };
-            if matches!(step.action(), Action::RestorePolicy { .. }) {
-                *content = None;
+            if let Some(after) = step.after() {
+                *content = Some(after.digest());
                 continue;
             }
             *count = count.saturating_sub(1);
