@@ -69,6 +69,7 @@ const ONLY_IN: [(&str, &[&str], &str); 14] = [
         &[
             "host/",
             "pipeline/node.rs",
+            "rollback/execution.rs",
             "rollback/executor.rs",
             "rollback/run.rs",
             "rollback/undo/",

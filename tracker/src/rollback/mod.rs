@@ -21,6 +21,7 @@
 pub mod archive;
 pub mod check;
 pub mod earlier;
+pub mod execution;
 pub mod executor;
 pub mod export;
 mod legacy;
@@ -38,7 +39,8 @@ pub mod verify;
 pub use archive::{Archive, BadArchive};
 pub use check::{CheckedPlan, PlanChanged, check};
 pub use earlier::{Earlier, earlier, wants_earlier};
-pub use executor::{Execution, ExecutionState, execute};
+pub use execution::{Execution, ExecutionState};
+pub use executor::execute;
 pub use live::{LiveState, candidate_paths};
 pub use plan::Plan;
 pub use planner::{plan, plan_with};
