@@ -115,6 +115,16 @@ impl Ledger {
         self.tables.entry(table).or_default().known = Some(outline);
     }
 
+    /// What a table is known to be, to be filled in from the journal.
+    pub fn remembered(&mut self, table: &LegacyTable) -> &mut Outline {
+        self.tables.entry(table.clone()).or_default().known.get_or_insert_default()
+    }
+
+    /// Forgets what tables were known to be.
+    pub fn forget_known(&mut self) {
+        self.tables.values_mut().for_each(|it| it.known = None);
+    }
+
     /// What a table is known to be.
     pub fn known(&self, table: &LegacyTable) -> Option<&Outline> {
         self.tables.get(table)?.known.as_ref()

@@ -9,3 +9,4 @@ pub mod blame;
 pub mod ledger;
 pub mod outline;
 pub mod pieces;
+mod unordered;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::align::{Alignment, align};
+use super::unordered::in_order_of;
 use crate::model::digest::Digest;
 use crate::model::ids::ChainName;
 use crate::model::legacy::{
@@ -23,6 +24,8 @@ pub struct ChainOutline {
 pub struct Outline {
     /// Its chains.
     pub chains: BTreeMap<ChainName, ChainOutline>,
+    /// Whether the rules are in no order: remembered from the journal.
+    pub is_unordered: bool,
 }
 
 /// One difference between two states of a table.
@@ -52,7 +55,8 @@ impl Outline {
             chain: LegacyChain { policy: chain.policy, policies: Vec::new() },
             rules: chain.rules.iter().map(|rule| rule.content).collect(),
         };
-        Self { chains: content.chains.iter().map(|chain| (chain.name.clone(), outline(chain))).collect() }
+        let chains = content.chains.iter().map(|chain| (chain.name.clone(), outline(chain))).collect();
+        Self { chains, is_unordered: false }
     }
 
     /// A table as the kernel makes it: its built-in chains, empty.
@@ -60,7 +64,8 @@ impl Outline {
         let built_in = content.chains.iter().filter(|chain| chain.policy.is_some());
         let chain = LegacyChain { policy: Some(LegacyPolicy::Accept), policies: Vec::new() };
         let outline = ChainOutline { chain, rules: Vec::new() };
-        Self { chains: built_in.map(|chain| (chain.name.clone(), outline.clone())).collect() }
+        let chains = built_in.map(|chain| (chain.name.clone(), outline.clone())).collect();
+        Self { chains, is_unordered: false }
     }
 
     /// How many rules of a chain have this content.
@@ -68,10 +73,18 @@ impl Outline {
         self.chains.get(chain).map_or(0, |chain| chain.rules.iter().filter(|rule| **rule == content).count())
     }
 
-    /// Notes a chain with the policies it had.
-    pub fn remember(&mut self, name: &ChainName, chain: &LegacyChain) {
-        let outline = ChainOutline { chain: chain.clone(), rules: Vec::new() };
-        self.chains.insert(name.clone(), outline);
+    /// Notes what the journal has of the table, in any order.
+    pub fn remember(&mut self, item: &LegacyItem, snapshot: &LegacySnapshot) {
+        self.is_unordered = true;
+        let (LegacyItem::Chain(name) | LegacyItem::Rule { chain: name, .. }) = item else { return };
+        let none = LegacyChain { policy: None, policies: Vec::new() };
+        let chain = self.chains.entry(name.clone());
+        let chain = chain.or_insert_with(|| ChainOutline { chain: none, rules: Vec::new() });
+        match (item, snapshot) {
+            (LegacyItem::Rule { content, .. }, _) => chain.rules.push(*content),
+            (_, LegacySnapshot::Chain(content)) => chain.chain = content.clone(),
+            _ => {}
+        }
     }
 
     /// Takes over the policies that chains had.
@@ -107,7 +120,12 @@ impl Outline {
                 _ => {}
             }
             let before = known.map_or(&none, |known| &known.rules);
-            rules(&chain.name, before, &chain.rules, is_removers, (&mut gone, &mut on, &mut new));
+            let lists = (&mut gone, &mut on, &mut new);
+            if self.is_unordered {
+                unordered_rules(&chain.name, before, &chain.rules, is_removers, lists);
+            } else {
+                rules(&chain.name, before, &chain.rules, is_removers, lists);
+            }
         }
         for (name, known) in &self.chains {
             if !after.chains.iter().any(|chain| chain.name == *name) {
@@ -159,6 +177,24 @@ fn rules(
             None => new.push(Difference::Added(item, LegacySnapshot::Rule(rule.clone()))),
         }
     }
+}
+
+/// The same for rules in no order. Equal ones of which not all are there are taken to be others, found by looking.
+fn unordered_rules(
+    chain: &ChainName,
+    before: &[Digest],
+    after: &[LegacyRule],
+    is_removers: &mut dyn FnMut(&LegacyItem) -> bool,
+    (gone, on, new): Lists<'_>,
+) {
+    let (ordered, doubtful) = in_order_of(before, after);
+    let lost: Vec<Digest> = before.iter().filter(|content| doubtful.contains(*content)).copied().collect();
+    gone.extend(named(chain, &lost).into_iter().map(Difference::Removed));
+    let mut after = after.to_vec();
+    for rule in after.iter_mut().filter(|rule| doubtful.contains(&rule.content)) {
+        rule.is_marked = true;
+    }
+    rules(chain, &ordered, &after, is_removers, (gone, on, new));
 }
 
 /// The places of the rules beside each other that are equal to the one at `place`, itself included.
@@ -215,6 +251,25 @@ mod tests {
         assert_eq!(nth_removed("xx", "x", &[1]), [1]);
         // the place tells
         assert_eq!(nth_removed("xax", "ax", &[1]), [0]);
+    }
+
+    #[test]
+    fn what_the_journal_remembers_goes_on_in_any_order() {
+        let remembered = |rules: &str| {
+            let mut outline = Outline::default();
+            for (item, snapshot) in content(rules).into_objects().into_iter().map(|(it, what)| (it.item, what)).rev() {
+                outline.remember(&item, &snapshot);
+            }
+            outline
+        };
+        let differences = |before: &str, after: &str| remembered(before).differences(&content(after), &mut |_| false);
+        assert_eq!(differences("abc", "abc"), []);
+        assert!(matches!(differences("abc", "acxb").as_slice(), [Difference::Added(..)]));
+        // which of the two went is not known: neither goes on
+        let one_of_two = differences("axa", "xa");
+        let marked =
+            |it: &&Difference| matches!(it, Difference::Added(_, LegacySnapshot::Rule(rule)) if rule.is_marked);
+        assert_eq!((one_of_two.len(), one_of_two.iter().filter(marked).count()), (3, 1), "{one_of_two:?}");
     }
 
     #[test]

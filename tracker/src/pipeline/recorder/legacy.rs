@@ -245,18 +245,13 @@ impl Recorder {
         }
     }
 
-    /// Notes a chain of the journal: its policies are known nowhere else.
-    pub(super) fn remember_chain(ledger: &mut Ledger, object: &Object) {
-        let (
-            Subject::Legacy(LegacySubject { table, item: LegacyItem::Chain(name) }),
-            Snapshot::Legacy(LegacySnapshot::Chain(chain)),
-        ) = (&object.subject, &object.snapshot)
-        else {
-            return;
-        };
-        let mut outline = ledger.known(table).cloned().unwrap_or_default();
-        outline.remember(name, chain);
-        ledger.know(table.clone(), outline);
+    /// Notes an object of the journal.
+    pub(super) fn remember_legacy(ledger: &mut Ledger, object: &Object) {
+        if let (Subject::Legacy(LegacySubject { table, item }), Snapshot::Legacy(snapshot)) =
+            (&object.subject, &object.snapshot)
+        {
+            ledger.remembered(table).remember(item, snapshot);
+        }
     }
 }
 

@@ -117,9 +117,10 @@ impl Recorder {
         let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
         let (world, originals) = (&mut self.world, &mut self.originals);
         let ledger = &mut self.legacy.ledger;
+        ledger.forget_known();
         self.journal.visit(&filter, &mut |object| {
             originals.know(&object.subject, &object.snapshot);
-            Self::remember_chain(ledger, &object);
+            Self::remember_legacy(ledger, &object);
             world.insert(object.subject, Tracked::of(object.id, &object.snapshot));
             ControlFlow::Continue(())
         })
