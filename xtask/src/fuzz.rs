@@ -18,7 +18,7 @@ pub(crate) struct FuzzArguments {
 }
 
 /// Names in `tests/fuzz/src/targets.rs`.
-const TARGETS: [&str; 7] = ["nft", "expressions", "xt", "rtnl", "request", "task", "fanotify"];
+const TARGETS: [&str; 9] = ["nft", "expressions", "xt", "rtnl", "request", "task", "fanotify", "legacy", "ipset"];
 
 /// Where the program runs; named so that build scripts are not instrumented.
 const TRIPLE: &str =

@@ -7,9 +7,10 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 16] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
+    ("/usr/sbin/arptables-legacy", "arptables"),
     ("/usr/sbin/ipset", "ipset"),
     ("/usr/sbin/dockerd", "docker.io"),
     ("/usr/sbin/firewalld", "firewalld"),

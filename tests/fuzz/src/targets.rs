@@ -3,14 +3,19 @@
 //!
 //! Used by libFuzzer and, with the corpus and random mutations of it, by the tracker's tests.
 
+use std::collections::BTreeSet;
+
 use netdeed_tracker::capture::fanotify;
-use netdeed_tracker::decode::{nft, request, rtnl, task};
+use netdeed_tracker::decode::legacy::{self, Layout, TableInfo};
+use netdeed_tracker::decode::{ipset, nft, request, rtnl, task};
 use netdeed_tracker::model::digest::DigestBuilder;
 use netdeed_tracker::model::ids::Handle;
+use netdeed_tracker::model::legacy::{LegacyFamily, LegacyTable, table_digest};
 use netdeed_tracker::model::nft::{ElementSnapshot, Family, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot};
 use netdeed_tracker::model::observation::Observation;
-use netdeed_tracker::model::subject::{Snapshot, Subject};
+use netdeed_tracker::model::subject::{self, Snapshot, Subject};
 use netdeed_tracker::render::{self, Handles, Listing, Rendered, Ruleset, SetContent, Surroundings};
+use netlink_packet_core::NetlinkBuffer;
 
 /// Name and what is done.
 pub(crate) type Target = (&'static str, fn(&[u8]));
@@ -24,6 +29,8 @@ pub(crate) const TARGETS: &[Target] = &[
     ("request", requests),
     ("task", records),
     ("fanotify", fanotify_events),
+    ("legacy", legacy_tables),
+    ("ipset", ip_sets),
 ];
 
 /// A datagram of nf_tables messages, and everything in it as text.
@@ -133,6 +140,59 @@ fn records(data: &[u8]) {
 fn fanotify_events(data: &[u8]) {
     if let Some(count) = fanotify::count_events(data) {
         assert!(count <= data.len() / 24, "an event has a header");
+    }
+}
+
+/// First byte: the family, and whether the kernel describes the table or a program hands it in; then the table.
+fn legacy_tables(data: &[u8]) {
+    let [first, bytes @ ..] = data else { return };
+    let family = LegacyFamily::ALL[usize::from(*first) % LegacyFamily::ALL.len()];
+    let layout = Layout::of(family);
+    let content = if first & 0x80 == 0 {
+        legacy::replacement(family, bytes)
+    } else {
+        let Some((info, entries)) = bytes.split_at_checked(layout.info_bytes()) else { return };
+        let Ok(info) = TableInfo::read(layout, info) else { return };
+        let Ok(parsed) = legacy::parse(layout, &info, entries) else { return };
+        let mut spans: Vec<_> = parsed.chains.iter().flat_map(|chain| chain.head.iter().chain(&chain.rules)).collect();
+        spans.extend(parsed.chains.iter().map(|chain| &chain.foot).chain([&parsed.tail]));
+        spans.sort_by_key(|span| span.start);
+        let end = spans.iter().try_fold(0, |at, span| (span.start == at).then_some(span.end));
+        assert_eq!(end, Some(entries.len()), "every byte is one entry's: {parsed:?}");
+        legacy::content(LegacyTable { family, name: "filter".into() }, &parsed, entries)
+    };
+    let Ok(content) = content else { return };
+    let digest = content.digest();
+    let (table, chains) = (content.table.clone(), content.chains.len());
+    for chain in &content.chains {
+        for rule in &chain.rules {
+            assert!(!legacy::parts(layout, &rule.entry).is_empty(), "what is kept can be read again");
+            sound(&render::iptables_legacy(family, chain.name.as_str(), rule, &OneSet::new(0)));
+        }
+    }
+    let objects = content.into_objects();
+    let names: BTreeSet<_> = objects.iter().map(|(subject, _)| subject).collect();
+    assert_eq!(names.len(), objects.len(), "each has its name");
+    let again = table_digest(&table, objects.iter().map(|(subject, snapshot)| (subject, snapshot)));
+    assert!(again == digest || chains == 0, "a listing is the same table");
+}
+
+/// First byte: what the kernel lists, or by how much a request was longer; then messages.
+fn ip_sets(data: &[u8]) {
+    let [first, bytes @ ..] = data else { return };
+    if first & 0x80 != 0 {
+        let orders = ipset::orders(bytes, bytes.len() as u64 + u64::from(first & 0x7f));
+        assert!(orders.len() <= bytes.len() / 16 + 1, "an order has a header");
+        return;
+    }
+    let (mut listing, mut rest) = (ipset::Listing::default(), bytes);
+    while let Ok(message) = NetlinkBuffer::new_checked(rest) {
+        listing.add(&message);
+        let length = usize::try_from(message.length()).unwrap_or(usize::MAX).next_multiple_of(4).max(16);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    for (subject, snapshot) in listing.into_objects() {
+        let _ = (format!("{subject:?}"), subject::describe(&subject, &snapshot), snapshot.digest());
     }
 }
 

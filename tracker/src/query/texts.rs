@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use crate::journal::{ObjectFilter, Read};
 use crate::model::ids::{ChainName, Generation, Ifindex, SetName};
 use crate::model::ipset::IpSetSnapshot;
+use crate::model::legacy::{LegacyFamily, LegacyRule};
 use crate::model::nft::{ElementSnapshot, NftItem, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot, TableRef};
 use crate::model::object::Object;
 use crate::model::subject::{Class, Snapshot, Subject};
@@ -61,6 +62,11 @@ impl<'a> Texts<'a> {
         render::rule(table, chain, rule, &AtRule { texts: self, table, made }).text
     }
 
+    /// The text of a rule of a legacy table.
+    pub(super) fn legacy_rule(&self, family: LegacyFamily, chain: &ChainName, rule: &LegacyRule) -> String {
+        render::iptables_legacy(family, chain.as_str(), rule, &AtLegacyRule(self)).text
+    }
+
     /// A journal that cannot be read makes rules that need it inexact; whoever asks for their text has read it before.
     fn known(&self) -> &Known {
         self.known.get_or_init(|| {
@@ -104,6 +110,15 @@ impl Known {
 /// The kernel's names of anonymous sets; others can be called so too, which costs some memory.
 fn is_anonymous(name: &SetName) -> bool {
     ["__set", "__map"].iter().any(|prefix| name.as_str().starts_with(prefix))
+}
+
+/// The surroundings of rules of legacy tables.
+struct AtLegacyRule<'a>(&'a Texts<'a>);
+
+impl Surroundings for AtLegacyRule<'_> {
+    fn ip_set(&self, index: u16) -> Option<String> {
+        self.0.known().ip_sets.get(&index).cloned()
+    }
 }
 
 /// The surroundings of one rule.

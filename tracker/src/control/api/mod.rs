@@ -29,7 +29,7 @@ pub use plan::{KeptView, OperationView, OutcomeView, PlanView, ProgressView, Ref
 pub use request::{BadRequest, FollowQuery, LogQuery, ObjectsQuery, WhoQuery};
 pub use selection::{PlanRequest, ResetRequest, UndoRequest};
 pub use status::{
-    BpfProgramView, JournalView, LossView, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
+    BpfProgramView, JournalView, LossView, RuleCounts, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
     TrackerState,
 };
 pub use time::{BadTime, TimeView};
