@@ -8,7 +8,7 @@ use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, PerCpuValues, RingBuf};
 use aya::programs::FEntry;
 use aya::programs::links::FdLink;
-use tracker_ebpf::abi::{Header, kind};
+use tracker_ebpf::abi::{Header, kind, slot};
 
 use super::loss::Losses;
 use super::programs::NOTIFY;
@@ -110,7 +110,7 @@ impl BpfSource {
 
     fn counts(&self) -> Result<Vec<PerCpuValues<u64>>, CaptureError> {
         let mut slots = Vec::new();
-        for slot in 0..8 {
+        for slot in 0..slot::KINDS {
             let values = self.counters.get(&slot, 0).map_err(|source| CaptureError::Bpf {
                 operation: "read the loss counters of",
                 program: "netdeed".to_owned(),
