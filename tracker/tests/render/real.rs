@@ -6,6 +6,8 @@ use netdeed_tests::node::Node;
 use netdeed_tests::scenario::docker::Docker;
 use netdeed_tests::scenario::firewalld::{Backend, Firewalld};
 use netdeed_tests::scenario::podman::Podman;
+use netdeed_tests::scenario::proxier::{self, KubeProxy, Mode};
+use netdeed_tests::wait;
 use netdeed_tracker::decode::nft::expr::{self, Kind};
 use netdeed_tracker::model::nft::Family;
 use netdeed_tracker::render::{Handles, Ruleset, Surroundings, Table, iptables_save, nft_table};
@@ -111,4 +113,41 @@ fn podmans_rules() {
         let (rules, _) = assert_as_printed();
         assert!(rules >= 10, "{rules}");
     });
+}
+
+/// A node with an address that node ports are for.
+fn node_of_a_cluster() -> Node {
+    let node = Node::new().expect("node");
+    node.sh("ip link add eth7 type veth peer name eth8; ip addr add 192.168.77.5/24 dev eth7; ip link set eth7 up")
+        .expect("address");
+    node
+}
+
+fn kube_proxy() -> std::path::PathBuf {
+    let target = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    proxier::build(&target.canonicalize().expect("tests are built into it")).expect("kube-proxy, built by Go")
+}
+
+#[test]
+fn kube_proxys_rules_in_iptables() {
+    let (program, node) = (kube_proxy(), node_of_a_cluster());
+    let _proxy = KubeProxy::start(&node, &program, Mode::Iptables).expect("kube-proxy");
+    node.on_its_network(|| {
+        let (rules, _) = assert_as_printed();
+        assert!(rules >= 60, "{rules}");
+    });
+}
+
+#[test]
+fn kube_proxys_rules_in_nftables() {
+    let (program, node) = (kube_proxy(), node_of_a_cluster());
+    let proxy = KubeProxy::start(&node, &program, Mode::Nftables).expect("kube-proxy");
+    node.on_its_network(|| {
+        let (_, lines) = assert_as_printed();
+        assert!(lines >= 200, "{lines}");
+    });
+    proxy.server().delete("services", "dns");
+    let is_gone = || node.sh("! nft list table ip kube-proxy | grep -q shop/dns").ok();
+    wait::until("the service's end", std::time::Duration::from_secs(60), is_gone).expect("watched");
+    node.on_its_network(|| drop(assert_as_printed()));
 }
