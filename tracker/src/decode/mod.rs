@@ -1,6 +1,8 @@
 //! Decode: bytes to observations. Total (any bytes give an answer), no panics, no I/O; what is not understood is kept.
 
+pub mod ioctl;
 pub mod ipset;
+pub mod legacy;
 pub mod nft;
 pub mod request;
 pub mod rtnl;

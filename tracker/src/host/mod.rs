@@ -8,6 +8,7 @@ pub mod error;
 pub mod fake;
 pub mod files;
 pub mod ipset;
+pub mod legacy;
 pub mod nft;
 pub mod real;
 pub mod restore;
@@ -20,13 +21,17 @@ use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use crate::model::subject::Subject;
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 
 pub use archive::{ArchiveError, ArchiveStore, ArchivedFiles};
 pub use error::HostError;
 pub use fake::FakeHost;
+pub use legacy::LegacyEdit;
 pub use nft::{NftAdd, NftBatch, NftCommand, NftDelete, Place};
 pub use real::RealHost;
 
@@ -56,6 +61,13 @@ pub trait Host {
     /// [`HostError::GenerationConflict`] when the ruleset is not the one the batch was made for, [`HostError::Io`] naming
     /// the first object the kernel refused to change. Nothing was changed in either case.
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError>;
+
+    /// Changes one legacy table, all or nothing.
+    ///
+    /// # Errors
+    /// [`HostError::TableConflict`] when it is not the table the edit was made for, [`HostError::Io`] when the kernel
+    /// refuses. Nothing was changed in either case.
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError>;
 
     /// Deletes a link, and with it its addresses, routes and upper links.
     ///
@@ -92,6 +104,22 @@ pub trait Host {
     /// # Errors
     /// [`HostError`] when it has another value now, or the kernel refuses.
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError>;
+
+    /// Deletes a neighbour or a forwarding entry.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses.
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError>;
+
+    /// Deletes a qdisc with all below it, a class or a filter.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, the kernel refuses, or `traffic` is none of these.
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError>;
 
     /// Removes a file, or a directory that is empty.
     ///

@@ -1,10 +1,13 @@
 //! Contents as documents and as one line of text.
 
+mod traffic;
+
 use std::fmt::Write;
 
 use crate::control::api::{BaseChainView, ContentView};
 use crate::model::ids::{Generation, Handle};
 use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
+use crate::model::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use crate::model::link::LinkSnapshot;
 use crate::model::nft::{BaseChain, Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
@@ -38,6 +41,7 @@ pub(super) fn content_view(
 ) -> ContentView {
     match (subject, snapshot) {
         (Subject::Nft(subject), Snapshot::Nft(snapshot)) => nft_view(texts, subject, snapshot, made),
+        (Subject::Legacy(subject), Snapshot::Legacy(snapshot)) => legacy_view(subject, snapshot),
         (Subject::Xtables { family, table }, _) => {
             ContentView::Xtables { family: family.clone(), table: table.clone() }
         }
@@ -72,6 +76,8 @@ pub(super) fn content_view(
         (Subject::Sysctl(_), Snapshot::Sysctl(set)) => {
             ContentView::Sysctl { value: set.value.clone(), before: set.before.clone() }
         }
+        (subject, Snapshot::Traffic(snapshot)) => traffic::view(subject, snapshot),
+        (Subject::Neighbour(subject), Snapshot::Neighbour(snapshot)) => traffic::neighbour_view(subject, snapshot),
         _ => ContentView::Unknown,
     }
 }
@@ -117,6 +123,21 @@ fn nft_view(texts: &Texts<'_>, subject: &NftSubject, snapshot: &NftSnapshot, mad
             ContentView::Object { handle: other.handle, kind: *kind }
         }
         (NftItem::Flowtable(_), NftSnapshot::Other(other)) => ContentView::Flowtable { handle: other.handle },
+        _ => ContentView::Unknown,
+    }
+}
+
+fn legacy_view(subject: &LegacySubject, snapshot: &LegacySnapshot) -> ContentView {
+    match (&subject.item, snapshot) {
+        (LegacyItem::Table, LegacySnapshot::Table) => ContentView::LegacyTable {},
+        (LegacyItem::Chain(_), LegacySnapshot::Chain(chain)) => {
+            ContentView::LegacyChain { policy: chain.policy.map(|policy| policy.to_string()) }
+        }
+        (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) => ContentView::LegacyRule {
+            text: render::iptables_legacy(subject.table.family, chain.as_str(), rule, &()).text,
+            comment: rule.comment.clone(),
+            chain: rule.chain.as_ref().map(ToString::to_string),
+        },
         _ => ContentView::Unknown,
     }
 }
@@ -186,7 +207,8 @@ fn words(bits: u32, table: &[(u32, &str)]) -> Vec<String> {
 /// An object's content in one line; empty where the name says it all. `made` is the nf_tables commit that made it.
 pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, made: Option<Generation>) -> String {
     match content_view(texts, subject, snapshot, made) {
-        ContentView::Rule { text, .. } => text,
+        ContentView::Rule { text, .. } | ContentView::LegacyRule { text, .. } => text,
+        ContentView::LegacyChain { policy: Some(policy) } => format!("policy {policy}"),
         ContentView::Chain { base: Some(base), .. } => {
             let BaseChainView { kind, hook, priority, policy, device } = base;
             let device = device.map(|device| format!(" device {device}")).unwrap_or_default();
@@ -215,6 +237,11 @@ pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, m
             format!("value {value}, {before}")
         }
         ContentView::Address { dynamic: true, .. } => "dynamic".to_owned(),
+        ContentView::Filter { name: Some(name), .. } => format!("program {name}"),
+        ContentView::Neighbour { address, mac, state, .. } => {
+            let place = address.map(|_| format!("lladdr {mac} ")).unwrap_or_default();
+            format!("{place}{}", state.join(","))
+        }
         ContentView::Path { kind, mode, uid, gid, size, .. } => {
             let size = if kind == "dir" { String::new() } else { format!(" {size} bytes") };
             format!("mode {mode} uid {uid} gid {gid}{size}")

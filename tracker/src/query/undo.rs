@@ -10,33 +10,19 @@ use crate::rollback::Proof;
 use crate::rollback::archive::Item;
 use crate::rollback::undo::{NotRestored, Restore, UndoPlan};
 
-use super::operation::{outcome_view, state_word};
+use super::operation::{NotDone, ProofWords, carried_out};
+
+const RESTORATION: ProofWords = ProofWords {
+    holds: "everything planned is back with the content it had, and nothing else changed",
+    remaining: "planned to come back and not there, or different",
+    missing: "there before and gone",
+};
 
 /// An undo with the plan it carried out, and the proof when the state afterwards could be read.
 pub fn undo_view(operation: &Operation, plan: &UndoPlan, proof: Option<&Proof>) -> OperationView {
-    let Operation { id, kind, requested_by, begun, ended, state, planned, outcomes } = operation;
-    let (state, error) = state_word(state);
-    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count() as u64;
-    OperationView {
-        id: Some(*id),
-        kind: kind.as_str().to_owned(),
-        of: kind.of(),
-        owner: kind.owner().clone(),
-        dry_run: false,
-        state: state.to_owned(),
-        error,
-        requested_by: *requested_by,
-        begun: (*begun).into(),
-        ended: ended.map(Into::into),
-        planned: *planned,
-        done: outcomes.len() as u64 - failed,
-        failed,
-        outcomes: outcomes.iter().map(outcome_view).collect(),
-        refusals: plan.refusals.iter().map(refusal_view).collect(),
-        kept: plan.there.iter().map(there_view).collect(),
-        proven: proof.is_some_and(Proof::holds),
-        proof: proof.map_or_else(|| vec!["the state afterwards could not be read".to_owned()], proof_lines),
-    }
+    let refusals = plan.refusals.iter().map(refusal_view).collect();
+    let kept = plan.there.iter().map(there_view).collect();
+    carried_out(operation, NotDone { refusals, kept }, proof, &RESTORATION)
 }
 
 /// What an undo would do; nothing was changed. The outcomes are what would come back.
@@ -78,20 +64,4 @@ fn there_view(item: &Item) -> KeptView {
         name: describe(&item.subject, &item.snapshot),
         reason: "it is there".to_owned(),
     }
-}
-
-fn proof_lines(proof: &Proof) -> Vec<String> {
-    let Proof { remaining, missing, changed } = proof;
-    if proof.holds() {
-        return vec!["everything planned is back with the content it had, and nothing else changed".to_owned()];
-    }
-    let lines = |word: &'static str, things: &[String]| -> Vec<String> {
-        things.iter().map(|thing| format!("{word}: {thing}")).collect()
-    };
-    [
-        lines("planned to come back and not there, or different", remaining),
-        lines("there before and gone", missing),
-        lines("not planned to be touched and different now", changed),
-    ]
-    .concat()
 }

@@ -1,54 +1,21 @@
 //! The executor: does each step of a checked plan, decides nothing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::causes::causes;
-use crate::host::{Host, HostError, NftAdd, NftBatch, NftCommand, NftDelete, Removal};
+use crate::host::{Host, HostError, LegacyEdit, NftAdd, NftBatch, NftCommand, NftDelete, Removal};
+use crate::model::legacy::{LegacyItem, LegacySubject, LegacyTable};
 use crate::model::nft::{NftItem, NftSnapshot};
-use crate::model::operation::{OperationState, StepOutcome};
+use crate::model::operation::StepOutcome;
 use crate::model::subject::{Snapshot, Subject};
 
 use super::check::CheckedPlan;
+use super::execution::{Execution, Run};
+use super::plan::Plan;
 use super::step::{Action, Step};
 
-/// How an execution ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ExecutionState {
-    /// Every step was done.
-    Done,
-    /// A step failed; the outcomes say which were done.
-    Failed {
-        /// The first failure.
-        error: String,
-    },
-    /// Somebody committed a ruleset in between; nothing was changed. Plan again.
-    GenerationConflict,
-}
-
-/// What became of a checked plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "an execution may have failed half-way; its outcomes belong in the journal"]
-pub struct Execution {
-    /// What became of each step, in order; empty after a conflict.
-    pub outcomes: Vec<StepOutcome>,
-    /// How it ended.
-    pub state: ExecutionState,
-}
-
-impl Execution {
-    /// The state an operation is recorded with.
-    pub fn operation_state(&self) -> OperationState {
-        match &self.state {
-            ExecutionState::Done => OperationState::Done,
-            ExecutionState::Failed { error } => OperationState::Failed { error: error.clone() },
-            ExecutionState::GenerationConflict => {
-                OperationState::Failed { error: "the nftables ruleset kept changing; nothing was removed".to_owned() }
-            }
-        }
-    }
-}
-
-/// Executes a checked plan: the nf_tables steps as one commit, then the others one by one. `progress` is told the number
+/// Executes a checked plan: the nf_tables steps as one commit, those of each legacy table as one replacement, then the
+/// others one by one. `progress` is told the number
 /// of steps done and their total.
 ///
 /// When the commit fails nothing else is tried; after that, a failing step does not stop the others, which do not need
@@ -56,37 +23,46 @@ impl Execution {
 pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnMut(usize, usize)) -> Execution {
     let plan = checked.into_plan();
     let (nft, others): (Vec<&Step>, Vec<&Step>) = plan.steps().iter().partition(|step| step.action().is_nft());
-    let total = plan.steps().len();
-    let mut outcomes = Vec::with_capacity(total);
-
+    let mut run = Run::new(outcome, plan.steps().len(), progress);
     let mut batch = NftBatch::new(plan.generation());
     commands(&nft).into_iter().for_each(|command| batch.push(command));
-    if !batch.is_empty() {
-        match host.commit_nft(&batch) {
-            Ok(()) => outcomes.extend(nft.iter().map(|step| outcome(step, None))),
-            Err(HostError::GenerationConflict { .. }) => {
-                return Execution { outcomes: Vec::new(), state: ExecutionState::GenerationConflict };
-            }
-            Err(error) => {
-                let error = causes(&error);
-                let untried = "not tried: the nftables commit failed".to_owned();
-                outcomes.extend(nft.iter().map(|step| outcome(step, Some(error.clone()))));
-                outcomes.extend(others.iter().map(|step| outcome(step, Some(untried.clone()))));
-                return Execution { outcomes, state: ExecutionState::Failed { error } };
-            }
+    if let Err(ended) = run.commit(host, &batch, &nft, &others) {
+        return ended;
+    }
+    let (legacy, others): (Vec<&Step>, Vec<&Step>) = others.into_iter().partition(|step| step.action().is_legacy());
+    for (edit, steps) in edits(&plan, &legacy) {
+        if let Err(ended) = run.replace(host, &edit, &steps) {
+            return ended;
         }
-        progress(outcomes.len(), total);
     }
     for step in others {
         let error = remove(host, step).err().map(|error| causes(&error));
-        outcomes.push(outcome(step, error));
-        progress(outcomes.len(), total);
+        run.push([outcome(step, error)]);
     }
-    let state = match outcomes.iter().find_map(|outcome| outcome.error.clone()) {
-        Some(error) => ExecutionState::Failed { error },
-        None => ExecutionState::Done,
-    };
-    Execution { outcomes, state }
+    run.end()
+}
+
+/// The steps on each legacy table as one edit.
+fn edits<'a>(plan: &Plan, steps: &[&'a Step]) -> Vec<(LegacyEdit, Vec<&'a Step>)> {
+    let mut edits: BTreeMap<LegacyTable, (LegacyEdit, Vec<&Step>)> = BTreeMap::new();
+    for step in steps {
+        let Subject::Legacy(LegacySubject { table, item }) = step.subject() else { continue };
+        let (edit, its) = edits.entry(table.clone()).or_insert_with(|| {
+            let expected = plan.preconditions.table(table);
+            let (removed, policies) = (BTreeSet::new(), BTreeMap::new());
+            (LegacyEdit { table: table.clone(), expected, removed, policies }, Vec::new())
+        });
+        match (step.action(), item) {
+            (Action::RestorePolicy { policy }, LegacyItem::Chain(chain)) => {
+                edit.policies.insert(chain.clone(), policy);
+            }
+            _ => {
+                edit.removed.insert(item.clone());
+            }
+        }
+        its.push(step);
+    }
+    edits.into_values().collect()
 }
 
 fn outcome(step: &Step, error: Option<String>) -> StepOutcome {
@@ -102,6 +78,8 @@ fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {
         (Subject::Path(path), Snapshot::Path(expected)) => host.remove_path(path, expected),
         (Subject::IpSet(set), Snapshot::IpSet(expected)) => host.delete_ip_set(set, expected),
         (Subject::Sysctl(name), Snapshot::Sysctl(expected)) => host.restore_sysctl(name, expected),
+        (Subject::Neighbour(neighbour), Snapshot::Neighbour(expected)) => host.delete_neighbour(neighbour, expected),
+        (subject, Snapshot::Traffic(expected)) => host.delete_traffic(subject, expected),
         (_, _) => Err(HostError::Drifted {
             object: step.describe(),
             expected: "content of its own class".to_owned(),

@@ -2,7 +2,8 @@
 
 use super::check::check;
 use super::earlier::Earlier;
-use super::executor::{Execution, ExecutionState, execute};
+use super::execution::{Execution, ExecutionState};
+use super::executor::execute;
 use super::live::{LiveState, candidate_paths};
 use super::plan::Plan;
 use super::planner::plan_with;

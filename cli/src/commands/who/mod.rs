@@ -45,6 +45,9 @@ enum Thing {
         /// Handle, as `nft -a list ruleset` shows it
         #[arg(long)]
         handle: Option<u64>,
+        /// The rule is of iptables-legacy, not of nftables
+        #[arg(long, conflicts_with = "handle")]
+        legacy: bool,
     },
     /// A chain, in any table unless one is named
     Chain {
@@ -52,6 +55,9 @@ enum Thing {
         place: Place,
         /// Its name
         name: String,
+        /// Only in tables of iptables-legacy
+        #[arg(long)]
+        legacy: bool,
     },
     /// A table
     Table {
@@ -60,6 +66,9 @@ enum Thing {
         family: Option<Family>,
         /// Its name
         name: String,
+        /// Only tables of iptables-legacy
+        #[arg(long)]
+        legacy: bool,
     },
     /// A set or map, in any table unless one is named
     Set {
@@ -82,6 +91,39 @@ enum Thing {
     Address {
         /// The address, with or without its prefix length
         address: String,
+    },
+    /// A queueing discipline (tc)
+    Qdisc {
+        /// Its link
+        dev: String,
+        /// Its handle such as `1:`, or where it hangs: `root`, `ingress` or a class [default: any]
+        place: Option<String>,
+    },
+    /// A class of a queueing discipline (tc)
+    Tclass {
+        /// Its link
+        dev: String,
+        /// Its handle such as `1:10`, or what it hangs on [default: any]
+        place: Option<String>,
+    },
+    /// A traffic control filter (tc)
+    #[command(after_help = "Example: netdeed who filter eth0 ingress --pref 1")]
+    Filter {
+        /// Its link
+        dev: String,
+        /// Where it hangs: `ingress`, `egress`, a qdisc or a class [default: any]
+        place: Option<String>,
+        /// Its priority
+        #[arg(short, long)]
+        pref: Option<u16>,
+    },
+    /// A neighbour, or the forwarding entries of a bridge or vxlan link for one hardware address
+    Neighbour {
+        /// IP or hardware address
+        address: String,
+        /// Its link [default: any]
+        #[arg(short, long)]
+        dev: Option<String>,
     },
     /// A directory
     Dir {
@@ -149,7 +191,8 @@ async fn object(global: &Global, id: ObjectId) -> Result<WhoView, CliError> {
 fn query(thing: Thing) -> Result<WhoQuery, CliError> {
     let class = |class: &str| WhoQuery { class: Some(class.to_owned()), ..Default::default() };
     Ok(match thing {
-        Thing::Rule { family, table, chain, position, handle } => WhoQuery {
+        Thing::Rule { family, table, chain, position, handle, legacy } => WhoQuery {
+            legacy,
             family: Some(family),
             table: Some(table),
             chain: Some(chain),
@@ -157,16 +200,20 @@ fn query(thing: Thing) -> Result<WhoQuery, CliError> {
             handle: handle.map(Handle),
             ..class("rule")
         },
-        Thing::Chain { place: Place { family, table }, name } => {
-            WhoQuery { family, table, name: Some(name), ..class("chain") }
+        Thing::Chain { place: Place { family, table }, name, legacy } => {
+            WhoQuery { family, table, name: Some(name), legacy, ..class("chain") }
         }
         Thing::Set { place: Place { family, table }, name } => {
             WhoQuery { family, table, name: Some(name), ..class("set") }
         }
-        Thing::Table { family, name } => WhoQuery { family, name: Some(name), ..class("table") },
+        Thing::Table { family, name, legacy } => WhoQuery { family, name: Some(name), legacy, ..class("table") },
         Thing::Link { name } => WhoQuery { name: Some(name), ..class("link") },
         Thing::Route { destination } => WhoQuery { destination: Some(destination), ..class("route") },
         Thing::Address { address } => WhoQuery { address: Some(address), ..class("address") },
+        Thing::Qdisc { dev, place } => WhoQuery { dev: Some(dev), place, ..class("qdisc") },
+        Thing::Tclass { dev, place } => WhoQuery { dev: Some(dev), place, ..class("tclass") },
+        Thing::Filter { dev, place, pref } => WhoQuery { dev: Some(dev), place, pref, ..class("filter") },
+        Thing::Neighbour { address, dev } => WhoQuery { address: Some(address), dev, ..class("neighbour") },
         Thing::Dir { path } => WhoQuery { path: Some(absolute(path)?), ..class("dir") },
         Thing::File { path } => WhoQuery { path: Some(absolute(path)?), ..class("file") },
         Thing::Sysctl { name } => WhoQuery { name: Some(name), ..class("sysctl") },

@@ -197,6 +197,15 @@ pub enum ContentView {
         family: String,
         table: String,
     },
+    LegacyTable {},
+    LegacyChain {
+        policy: Option<String>,
+    },
+    LegacyRule {
+        text: String,
+        comment: Option<String>,
+        chain: Option<String>,
+    },
     Link {
         ifindex: Ifindex,
         ifname: String,
@@ -252,6 +261,41 @@ pub enum ContentView {
     Sysctl {
         value: String,
         before: Option<String>,
+    },
+    Qdisc {
+        ifindex: Ifindex,
+        ifname: Option<String>,
+        kind: String,
+        handle: String,
+        parent: String,
+    },
+    Tclass {
+        ifindex: Ifindex,
+        ifname: Option<String>,
+        kind: String,
+        handle: String,
+        parent: String,
+    },
+    Filter {
+        ifindex: Ifindex,
+        ifname: Option<String>,
+        kind: String,
+        place: String,
+        chain: u32,
+        pref: u16,
+        protocol: String,
+        handle: u32,
+        name: Option<String>,
+    },
+    Neighbour {
+        ifindex: Ifindex,
+        ifname: Option<String>,
+        address: Option<String>,
+        mac: String,
+        vlan: Option<u16>,
+        destination: Option<String>,
+        table: Option<String>,
+        state: Vec<String>,
     },
     /// A snapshot that does not belong to its subject; never written by this version.
     Unknown,

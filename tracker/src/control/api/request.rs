@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::ObjectFilter;
 use crate::model::ids::{EntrySeq, Handle, ObjectId};
+use crate::model::legacy::{LegacyFamily, LegacyTable};
 use crate::model::nft::Family;
 use crate::model::owner::{Certainty, Owner};
 use crate::model::path::AbsPath;
@@ -135,7 +136,8 @@ impl FollowQuery {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WhoQuery {
-    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `dir`, `file`, `ipset` or `sysctl`.
+    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `qdisc`, `tclass`, `filter`, `neighbour`, `dir`, `file`,
+    /// `ipset` or `sysctl`.
     pub class: Option<String>,
     /// Name of a chain, table, set or link.
     pub name: Option<String>,
@@ -149,10 +151,18 @@ pub struct WhoQuery {
     pub position: Option<u64>,
     /// Handle of a rule.
     pub handle: Option<Handle>,
+    /// Whether it is a rule of a legacy table; for chains and tables, whether only legacy ones are meant.
+    pub legacy: bool,
     /// Destination of a route: `default`, an address or a prefix.
     pub destination: Option<String>,
-    /// An address, with or without its prefix length.
+    /// An address, with or without its prefix length; a neighbour's IP or hardware address.
     pub address: Option<String>,
+    /// Link of a qdisc, class or filter (needed), or of a neighbour.
+    pub dev: Option<String>,
+    /// Where a qdisc, class or filter is: its handle or what it hangs on, `root`, `ingress` or `egress`.
+    pub place: Option<String>,
+    /// Priority of a filter.
+    pub pref: Option<u16>,
     /// An absolute path.
     pub path: Option<String>,
     /// All that ever had the name, not only what has it now.
@@ -172,8 +182,8 @@ impl WhoQuery {
         let name = || needed(self.name.as_deref(), "name");
         Ok(match class {
             "rule" => self.rule()?,
-            "chain" => Locator::Chain { name: name()?.into(), table, family: self.family },
-            "table" => Locator::Table { name: name()?.into(), family: self.family },
+            "chain" => Locator::Chain { name: name()?.into(), table, family: self.family, legacy: self.legacy },
+            "table" => Locator::Table { name: name()?.into(), family: self.family, legacy: self.legacy },
             "set" => Locator::Set { name: name()?.into(), table, family: self.family },
             "link" => Locator::Link { name: name()?.into() },
             "route" => {
@@ -188,6 +198,13 @@ impl WhoQuery {
                 Locator::Sysctl { name: SysctlName::parse(text).ok_or_else(bad)? }
             }
             "ipset" => Locator::IpSet { name: name()?.into(), member: self.member.clone() },
+            "qdisc" => self.traffic(Class::Qdisc)?,
+            "tclass" => self.traffic(Class::Tclass)?,
+            "filter" => self.traffic(Class::Filter)?,
+            "neighbour" => Locator::Neighbour {
+                address: needed(self.address.as_deref(), "address")?.to_owned(),
+                dev: self.dev.as_deref().map(Into::into),
+            },
             "dir" | "file" => {
                 let text = needed(self.path.as_deref(), "path")?;
                 let bad = || BadRequest(format!("expected an absolute path without `..` but found `{text}`"));
@@ -195,13 +212,29 @@ impl WhoQuery {
             }
             other => {
                 return Err(BadRequest(format!(
-                    "expected class rule, chain, table, set, link, route, address, dir, file, ipset or sysctl but found `{other}`"
+                    "expected class rule, chain, table, set, link, route, address, qdisc, tclass, filter, neighbour, dir, \
+                     file, ipset or sysctl but found `{other}`"
                 )));
             }
         })
     }
 
+    fn legacy_rule(&self) -> Result<Locator, BadRequest> {
+        let word = self.family.unwrap_or(Family::Ip).as_str();
+        let family = LegacyFamily::from_word(word).ok_or_else(|| {
+            BadRequest(format!("expected family ip, ip6 or arp of a legacy table but found `{word}`"))
+        })?;
+        let position = self.position.filter(|position| *position > 0 && self.handle.is_none());
+        let position = position
+            .ok_or_else(|| BadRequest("expected `position`, from 1, of a rule in a legacy table".to_owned()))?;
+        let table = LegacyTable { family, name: needed(self.table.as_deref(), "table")?.into() };
+        Ok(Locator::LegacyRule { table, chain: needed(self.chain.as_deref(), "chain")?.into(), position })
+    }
+
     fn rule(&self) -> Result<Locator, BadRequest> {
+        if self.legacy {
+            return self.legacy_rule();
+        }
         let place = match (self.position, self.handle) {
             (Some(0), None) => return Err(BadRequest("rules are counted from 1 but `position` is 0".to_owned())),
             (Some(position), None) => RulePlace::Position(position),
@@ -216,6 +249,11 @@ impl WhoQuery {
             chain: needed(self.chain.as_deref(), "chain")?.into(),
             place,
         })
+    }
+
+    fn traffic(&self, class: Class) -> Result<Locator, BadRequest> {
+        let dev = needed(self.dev.as_deref(), "dev")?.into();
+        Ok(Locator::Traffic { class, dev, place: self.place.clone(), pref: self.pref })
     }
 
     fn address(&self) -> Result<Locator, BadRequest> {

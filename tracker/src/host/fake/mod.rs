@@ -5,6 +5,7 @@
 
 mod files;
 mod ipset;
+mod legacy;
 mod net;
 mod ruleset;
 
@@ -12,18 +13,21 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::restore::Restored;
-use super::{ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal};
+use super::{ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 
 pub use files::FakeFiles;
 pub use ipset::FakeIpSets;
+pub use legacy::FakeLegacy;
 pub use net::FakeNet;
 pub use ruleset::FakeRuleset;
 
@@ -35,6 +39,8 @@ pub type Interference = Box<dyn FnOnce(&mut FakeRuleset) + Send>;
 pub struct FakeHost {
     /// Its nf_tables ruleset.
     pub ruleset: FakeRuleset,
+    /// Its legacy tables.
+    pub legacy: FakeLegacy,
     /// Its links, addresses, routes and ip rules.
     pub net: FakeNet,
     /// Its files.
@@ -83,6 +89,7 @@ impl Host for FakeHost {
         let mut live = LiveState {
             generation: self.ruleset.generation(),
             nft: self.ruleset.dump(),
+            legacy: self.legacy.dump(),
             rt: self.net.dump(),
             ip_sets: self.ip_sets.dump(),
             names: self.files.names.clone(),
@@ -119,6 +126,10 @@ impl Host for FakeHost {
         Ok(())
     }
 
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError> {
+        self.legacy.replace(edit)
+    }
+
     fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {
         self.remove_rt(&Subject::Link(link), &Snapshot::Link(expected.clone()))
     }
@@ -150,6 +161,18 @@ impl Host for FakeHost {
         }
         found.clone_from(expected.before.as_ref().unwrap_or(&expected.value));
         Ok(Removal::Removed)
+    }
+
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError> {
+        self.remove_rt(&Subject::Neighbour(neighbour.clone()), &Snapshot::Neighbour(expected.clone()))
+    }
+
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError> {
+        self.remove_rt(traffic, &Snapshot::Traffic(expected.clone()))
     }
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::host::restore::Restored;
-use crate::host::{ArchiveError, ArchivedFiles, HostError, NftBatch, Removal};
+use crate::host::{ArchiveError, ArchivedFiles, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Generation;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 use crate::rollback::export::export;
 use crate::rollback::run::{Ledger, LedgerError, RollbackError, run};
 use crate::rollback::{ExecutionState, Expectation, check, execute};
@@ -164,6 +166,9 @@ impl Host for Broken {
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
         if self.fails_nft { Err(Self::error()) } else { self.inner.commit_nft(batch) }
     }
+    fn replace_legacy(&mut self, _: &LegacyEdit) -> Result<(), HostError> {
+        Err(Self::error())
+    }
     fn delete_link(&mut self, _: Ifindex, _: &LinkSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
@@ -180,6 +185,12 @@ impl Host for Broken {
         Err(Self::error())
     }
     fn restore_sysctl(&mut self, _: &SysctlName, _: &SysctlSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_neighbour(&mut self, _: &NeighbourSubject, _: &NeighbourSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_traffic(&mut self, _: &Subject, _: &TrafficSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -3,11 +3,13 @@
 mod execution;
 mod ipsets;
 mod laws;
+mod legacy;
 mod links;
 mod nft;
 mod paths;
 mod selecting;
 mod sysctls;
+mod traffic;
 mod undoing;
 
 use std::net::IpAddr;

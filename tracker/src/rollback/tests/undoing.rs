@@ -8,13 +8,15 @@ use super::laws::{acts, world};
 use super::*;
 use crate::host::archive::ArchivedFiles;
 use crate::host::restore::Restored;
-use crate::host::{ArchiveError, HostError, NftBatch, Removal};
+use crate::host::{ArchiveError, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::OperationId;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::nft::NftSubject;
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 use crate::rollback::undo::{self, How, Obstacle, UndoExpectation, UndoPlan, plan_undo, undo_paths};
 use crate::rollback::{Archive, ExecutionState, check, execute};
 
@@ -91,6 +93,10 @@ impl Host for Dying<'_> {
         self.live_on()?;
         self.inner.commit_nft(batch)
     }
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError> {
+        self.live_on()?;
+        self.inner.replace_legacy(edit)
+    }
     fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;
         self.inner.delete_link(link, expected)
@@ -114,6 +120,18 @@ impl Host for Dying<'_> {
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;
         self.inner.restore_sysctl(name, expected)
+    }
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError> {
+        self.live_on()?;
+        self.inner.delete_neighbour(neighbour, expected)
+    }
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError> {
+        self.live_on()?;
+        self.inner.delete_traffic(traffic, expected)
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;

@@ -10,7 +10,7 @@ use crate::model::nft::{NftItem, NftSnapshot};
 use crate::model::operation::StepOutcome;
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::subject::{Snapshot, Subject};
-use crate::rollback::executor::{Execution, ExecutionState};
+use crate::rollback::execution::{Execution, Run};
 
 /// Executes an undo: the nf_tables steps as one commit, then the others one by one. After a failed commit nothing else is
 /// tried; after that, a failing step does not stop the others.
@@ -20,42 +20,22 @@ pub fn execute(
     files: Option<ArchivedFiles<'_>>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Execution {
-    let total = plan.steps.len();
-    let mut outcomes = Vec::with_capacity(total);
+    let mut run = Run::new(outcome, plan.steps.len(), progress);
     let mut batch = NftBatch::new(plan.generation);
     let (nft, others): (Vec<&Restore>, Vec<&Restore>) =
         plan.steps.iter().partition(|step| matches!(step.subject, Subject::Nft(_)));
     nft.iter().filter_map(|step| addition(step)).for_each(|addition| batch.push(addition));
-    if !batch.is_empty() {
-        match host.commit_nft(&batch) {
-            Ok(()) => outcomes.extend(nft.iter().map(|step| outcome(step, None))),
-            Err(HostError::GenerationConflict { .. }) => {
-                return Execution { outcomes: Vec::new(), state: ExecutionState::GenerationConflict };
-            }
-            Err(error) => {
-                let error = causes(&error);
-                let untried = "not tried: the nftables commit failed".to_owned();
-                outcomes.extend(nft.iter().map(|step| outcome(step, Some(error.clone()))));
-                outcomes.extend(others.iter().map(|step| outcome(step, Some(untried.clone()))));
-                return Execution { outcomes, state: ExecutionState::Failed { error } };
-            }
-        }
-        progress(outcomes.len(), total);
+    if let Err(ended) = run.commit(host, &batch, &nft, &others) {
+        return ended;
     }
     let (paths, others): (Vec<&Restore>, Vec<&Restore>) =
         others.into_iter().partition(|step| matches!(step.subject, Subject::Path(_)));
     for step in others {
         let error = restore(host, step).err().map(|error| causes(&error));
-        outcomes.push(outcome(step, error));
-        progress(outcomes.len(), total);
+        run.push([outcome(step, error)]);
     }
-    outcomes.extend(restore_paths(host, &paths, files));
-    progress(outcomes.len(), total);
-    let state = match outcomes.iter().find_map(|outcome| outcome.error.clone()) {
-        Some(error) => ExecutionState::Failed { error },
-        None => ExecutionState::Done,
-    };
-    Execution { outcomes, state }
+    run.push(restore_paths(host, &paths, files));
+    run.end()
 }
 
 fn outcome(step: &Restore, error: Option<String>) -> StepOutcome {

@@ -6,7 +6,7 @@ use crate::host::archive::ArchivedFiles;
 use crate::host::{Host, HostError};
 use crate::model::object::Scope;
 use crate::rollback::archive::Archive;
-use crate::rollback::executor::{Execution, ExecutionState};
+use crate::rollback::execution::{Execution, ExecutionState};
 use crate::rollback::run::{ATTEMPTS, LedgerError};
 use crate::rollback::verify::Proof;
 
