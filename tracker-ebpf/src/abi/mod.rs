@@ -12,7 +12,8 @@ pub use offsets::{ABSENT, Offsets};
 pub use records::{
     ANCESTORS, Ancestor, Ancestry, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed, EXE_BYTES, ExecHead, ExecLong,
     ExecShort, Exit, Fork, Header, IS_IOCTL, LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, REQUEST_BYTES,
-    RequestClosed, RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_NAME_BYTES, TableReplaced, UNSET_UID,
+    RequestClosed, RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES,
+    TableChunk, TableOpened, TableReplaced, UNSET_UID,
 };
 
 /// Version of everything in this module, the second field of every record.
@@ -36,14 +37,16 @@ pub mod kind {
     pub const NOTIFIED: u16 = 7;
     /// [`CgroupNamed`](super::CgroupNamed).
     pub const CGROUP_NAMED: u16 = 8;
+    /// [`TableOpened`](super::TableOpened).
+    pub const TABLE_OPENED: u16 = 10;
+    /// [`TableChunk`](super::TableChunk), in a ring of its own.
+    pub const TABLE_CHUNK: u16 = 11;
 }
 
 /// Slots of the per-CPU counter map: slot `kind` counts records of that kind that were lost, the others count attempts.
 ///
 /// A lost record is one that should have been sent: the ring was full, or the map of calls under way was.
 pub mod slot {
-    /// Slots of record kinds, 0 included.
-    pub const KINDS: u32 = 9;
     /// Fork, exec, exit and cgroup records this CPU tried to send, lost ones included.
     pub const PROCESS_ATTEMPTS: u32 = 14;
     /// All other records this CPU tried to send, lost ones included.
@@ -144,8 +147,10 @@ pub mod request {
 
 /// Names of the maps and of the frozen global, as the loader needs them.
 pub mod name {
-    /// The ring that carries every record.
+    /// The ring that carries every record but [`TableChunk`](super::TableChunk).
     pub const RECORDS: &str = "RECORDS";
+    /// The ring that carries what replaces legacy tables.
+    pub const TABLES: &str = "TABLES";
     /// The per-CPU counters, see [`slot`](super::slot).
     pub const COUNTERS: &str = "COUNTERS";
     /// The kernel offsets, [`Offsets`](super::Offsets).

@@ -2,10 +2,11 @@
 
 use crate::control::api::{KeptView, PlanView, RefusalView, StepView};
 use crate::journal::Read;
+use crate::model::legacy::{LegacyItem, LegacySubject};
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::Owner;
 use crate::model::subject::{Class, Subject};
-use crate::rollback::{Kept, Plan, Refusal, Step};
+use crate::rollback::{Action, Kept, Plan, Refusal, Step};
 
 use super::content::content_text;
 use super::texts::Texts;
@@ -25,7 +26,12 @@ fn step_view(texts: &Texts<'_>, step: &Step) -> StepView {
         class: Class::of(step.subject(), step.snapshot()),
         name: step.describe(),
         within: within(step.subject()),
-        text: content_text(texts, step.subject(), step.snapshot(), None),
+        text: match step.action() {
+            Action::RestorePolicy { policy } => {
+                format!("{}, set back to {policy}", content_text(texts, step.subject(), step.snapshot(), None))
+            }
+            _ => content_text(texts, step.subject(), step.snapshot(), None),
+        },
         owner: why.owner.clone(),
         certainty: why.certainty,
         why: why.evidence.as_ref().map_or_else(|| "no evidence was kept".to_owned(), ToString::to_string),
@@ -36,6 +42,8 @@ fn within(subject: &Subject) -> Option<String> {
     match subject {
         Subject::Nft(NftSubject { item: NftItem::Table, .. }) => None,
         Subject::Nft(NftSubject { table, .. }) => Some(format!("table {table}")),
+        Subject::Legacy(LegacySubject { item: LegacyItem::Table, .. }) => None,
+        Subject::Legacy(LegacySubject { table, .. }) => Some(format!("table legacy {table}")),
         _ => None,
     }
 }

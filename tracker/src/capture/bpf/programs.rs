@@ -115,7 +115,7 @@ pub(super) const NOTIFY: &str = "netdeed_notify";
 
 /// Every program, in the order of attaching: exits before forks (so that what is seen to begin is seen to end), the end
 /// of a call before its begin.
-pub(super) const PROGRAMS: [Program; 16] = [
+pub(super) const PROGRAMS: [Program; 17] = [
     raw!("netdeed_exit", "sched", "sched_process_exit", exit),
     raw!("netdeed_cgroup_renamed", "cgroup", "cgroup_rename", cgroups),
     raw!("netdeed_cgroup_made", "cgroup", "cgroup_mkdir", cgroups),
@@ -129,6 +129,8 @@ pub(super) const PROGRAMS: [Program; 16] = [
     syscall!("netdeed_sendmmsg", "sys_enter_sendmmsg", requests, Some("netdeed_sendmmsg_done")),
     syscall!("netdeed_setsockopt_done", "sys_exit_setsockopt", sockets, None),
     syscall!("netdeed_setsockopt", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt_done")),
+    // attached later, it runs later: it goes on with what the one before began
+    syscall!("netdeed_setsockopt_copy", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt")),
     syscall!("netdeed_ioctl_done", "sys_exit_ioctl", sockets, None),
     syscall!("netdeed_ioctl", "sys_enter_ioctl", sockets, Some("netdeed_ioctl_done")),
     Program {
@@ -253,6 +255,7 @@ mod tests {
             "netdeed_fork",
             "netdeed_setsockopt_done",
             "netdeed_setsockopt",
+            "netdeed_setsockopt_copy",
             "netdeed_ioctl_done",
             "netdeed_ioctl",
             NOTIFY,
