@@ -13,7 +13,7 @@ use crate::{Result, wait};
 pub struct Canonical(pub BTreeMap<&'static str, String>);
 
 /// What is dumped and how.
-const DUMPS: [(&str, &str); 7] = [
+const DUMPS: [(&str, &str); 9] = [
     ("iptables-save", "iptables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("ip6tables-save", "ip6tables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("nft list ruleset", "nft --stateless list ruleset"),
@@ -21,7 +21,22 @@ const DUMPS: [(&str, &str); 7] = [
     ("ip address", "ip -brief address show"),
     ("ip route", "ip route show table all; ip -6 route show table all | sed -E 's/ expires [0-9]+sec//'"),
     ("ip rule", "ip rule show; ip -6 rule show"),
+    ("tc", TRAFFIC),
+    (
+        "neighbours",
+        "ip neigh show nud permanent; bridge fdb show | grep -E 'permanent|static' | grep -vE '^(33:33|01:00:5e)' | sort",
+    ),
 ];
+
+/// Qdiscs without the handles that the kernel chose, and the filters at every place of every link.
+const TRAFFIC: &str = r#"
+for dev in $(ip -o link show | sed -E 's/^[0-9]+: ([^:@]+).*/\1/' | sort); do
+  tc qdisc show dev $dev | sed -E "s/^/$dev /; s/ 80[0-9a-f]{2}: / auto: /; s/refcnt [0-9]+ ?//; s/direct_packets_stat [0-9]+//"
+  tc class show dev $dev | sed -E "s/^/$dev /; s/80[0-9a-f]{2}:/auto:/g"
+  for place in '' ingress egress; do tc filter show dev $dev $place 2>/dev/null |
+    sed -E "s/^/$dev $place /; s/(fh|ht) [0-9a-f]+:?/\\1 auto/g; s/index [0-9]+ ref/ref/"; done
+done
+"#;
 
 impl Canonical {
     /// Dumps a node, with the tree below the given directories, once it has settled: no address is tentative any more
@@ -57,7 +72,9 @@ impl Canonical {
             *text = match *name {
                 "iptables-save" | "ip6tables-save" => neutral::xtables(text),
                 "nft list ruleset" => neutral::nft(text),
-                "ip link" | "ip address" | "ip route" => neutral::links(text),
+                "ip link" | "ip address" | "ip route" | "tc" => neutral::links(text),
+                // sorted by hardware addresses, some of which the kernel chose
+                "neighbours" => neutral::sorted(&neutral::links(text)),
                 _ => continue,
             };
         }

@@ -20,6 +20,10 @@ enum Step {
     KubeProxyShrinks(usize, usize),
     /// The container runtime attaches a pod with a published port.
     Attach(&'static str, u16),
+    /// The same with an IPv6 address as well.
+    AttachDualStack(&'static str, u16),
+    /// The same with limits to its bandwidth.
+    AttachShaped(&'static str, u16),
     /// The container runtime detaches it.
     Detach(&'static str),
     /// The CNI's configuration and directories are installed.
@@ -38,6 +42,7 @@ impl Step {
     fn is_kubernetes(self) -> bool {
         match self {
             Self::KubeProxy(_) | Self::KubeProxyShrinks(..) | Self::Attach(..) | Self::Detach(_) => true,
+            Self::AttachDualStack(..) | Self::AttachShaped(..) => true,
             Self::InstallCni | Self::Kubernetes(..) => true,
             Self::Other(..) | Self::Admin(_) | Self::Docker => false,
         }
@@ -60,18 +65,21 @@ impl<'a> Stage<'a> {
         Ok(stage)
     }
 
+    fn attach(&mut self, pod: Pod) -> Result<()> {
+        let result = cni::add(self.node, &pod)?;
+        self.pods.push((pod, result));
+        Ok(())
+    }
+
     fn step(&mut self, step: Step) -> Result<()> {
         let node = self.node;
         match step {
             Step::KubeProxy(services) => kube_proxy::sync(node, services),
             Step::KubeProxyShrinks(from, to) => kube_proxy::shrink(node, from, to),
             Step::InstallCni => cni::install(node),
-            Step::Attach(name, port) => {
-                let pod = Pod::new(name, &[(port, 80)]);
-                let result = cni::add(node, &pod)?;
-                self.pods.push((pod, result));
-                Ok(())
-            }
+            Step::Attach(name, port) => self.attach(Pod::new(name, &[(port, 80)])),
+            Step::AttachDualStack(name, port) => self.attach(Pod::new(name, &[(port, 80)]).dual_stack()),
+            Step::AttachShaped(name, port) => self.attach(Pod::new(name, &[(port, 80)]).shaped()),
             Step::Detach(name) => {
                 let position = self.pods.iter().position(|(pod, _)| pod.name == name);
                 let (pod, result) = self.pods.remove(position.ok_or_else(|| Failure(format!("no pod {name}")))?);
@@ -276,6 +284,93 @@ END
         ],
         0,
     );
+}
+
+#[test]
+fn a_bridge_with_addresses_of_both_families_is_taken_back() {
+    compare(
+        &[
+            VPN,
+            // the bridge plugin would switch it on, and sysctls are not taken back
+            Step::Admin("echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"),
+            Step::InstallCni,
+            Step::AttachDualStack("web-0", 30080),
+            Step::Admin("ip link add lan type bridge; ip link set lan up; ip addr add fd99::1/64 dev lan nodad"),
+            Step::AttachDualStack("web-1", 30081),
+            Step::Kubernetes(
+                "flanneld",
+                "ip addr add fd98::1/64 dev lan nodad; ip addr add fd97::1/64 dev lan; ip addr add fd96::1/64 dev lan
+                ip addr del fd96::1/64 dev lan; ip addr add fd98::2/64 dev lan nodad",
+            ),
+        ],
+        0,
+    );
+}
+
+#[test]
+fn what_a_pods_bandwidth_takes_goes_with_its_link() {
+    compare(&[VPN, Step::InstallCni, Step::AttachShaped("web-0", 30080), Step::AttachShaped("web-1", 30081)], 0);
+}
+
+const LAN: Step = Step::Admin(
+    "ip link add lan type bridge; ip link add up0 type veth peer name up1
+    for link in lan up0 up1; do ip link set $link addrgenmode none; done
+    ip link set up0 master lan up; ip link set lan up; ip link set up1 up; ip addr add 10.99.0.1/24 dev lan",
+);
+
+#[test]
+fn traffic_control_and_neighbours_go_from_links_that_stay() {
+    compare(
+        &[
+            LAN,
+            Step::Admin(
+                "tc qdisc add dev up1 clsact
+                tc filter add dev up1 egress protocol ip pref 10 u32 match ip src 10.99.0.7/32 classid 1:1",
+            ),
+            Step::Kubernetes(
+                "flanneld",
+                "tc filter add dev up1 ingress protocol all pref 1 u32 match u32 0 0 action mirred egress redirect dev lan
+                tc filter add dev up1 egress protocol ip pref 10 u32 match ip src 10.99.0.8/32 classid 1:1
+                tc qdisc add dev up0 root handle 1: htb default 10
+                tc class add dev up0 parent 1: classid 1:10 htb rate 1mbit
+                tc class add dev up0 parent 1:10 classid 1:20 htb rate 512kbit
+                tc qdisc add dev up0 parent 1:20 handle 20: pfifo limit 5
+                tc filter add dev up0 parent 1: protocol ip pref 3 u32 match ip dst 10.1.0.0/16 flowid 1:20
+                tc qdisc add dev lan root tbf rate 1mbit burst 10k latency 50ms
+                ip neigh add 10.99.0.50 lladdr 02:00:00:00:00:50 nud permanent dev lan
+                ip neigh add fd99::50 lladdr 02:00:00:00:00:50 nud permanent dev lan
+                bridge fdb add 02:00:00:00:00:51 dev up0 master static
+                bridge fdb add 02:00:00:00:00:52 dev up0 master permanent",
+            ),
+            Step::Admin(
+                "tc filter add dev up1 ingress protocol ip pref 20 u32 match ip src 10.99.0.9/32 classid 1:1
+                ip neigh add 10.99.0.60 lladdr 02:00:00:00:00:60 nud permanent dev lan
+                bridge fdb add 02:00:00:00:00:61 dev up0 master static",
+            ),
+        ],
+        0,
+    );
+}
+
+#[test]
+fn a_qdisc_with_somebody_elses_filter_is_refused() {
+    let node = Node::new().expect("a node");
+    let tracker = Tracker::start(&node, &Files::named(&node, "tracker"), "").expect("a tracker");
+    let filter = |number: u8| {
+        format!(
+            "tc filter add dev up1 ingress protocol ip pref {number} u32 match ip src 10.9.0.{number}/32 classid 1:1"
+        )
+    };
+    let steps = [LAN, Step::Kubernetes("flanneld", "tc qdisc add dev up1 clsact")];
+    let _stage = Stage::run(&node, steps.into_iter()).expect("a script");
+    node.run_as("flanneld", &filter(7)).expect("a filter");
+    node.admin_sh(&filter(8)).expect("a filter");
+    let output = tracker.cli(&["reset", "--owner", "kubernetes", "--yes"]).expect("a reset");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}\n{}", tracker.log());
+    let filters = node.sh("tc filter show dev up1 ingress").expect("filters");
+    assert!(filters.contains("pref 8") && !filters.contains("pref 7"), "{filters}\n{said}");
+    tracker.stop().expect("a clean stop");
 }
 
 #[test]

@@ -25,6 +25,7 @@ iptables-nft -t nat -A POSTROUTING -s 10.99.0.0/16 -j MASQUERADE
 iptables-nft -t mangle -A FORWARD -p icmp -j ACCEPT; iptables-nft -t mangle -A FORWARD -p udp -j ACCEPT
 ipset create office hash:ip; ipset add office 10.99.0.1
 ip link add lan type bridge; ip addr add 10.99.0.1/24 dev lan; ip -6 addr add fd99::1/64 dev lan nodad; ip link set lan up
+ip link add port type veth peer name far; ip link set port master lan up; tc qdisc add dev far clsact
 ip route add 10.98.0.0/16 via 10.99.0.9 metric 50";
 
 /// As kubernetes' node agents; everything that has steps of its own class.
@@ -44,6 +45,11 @@ ip addr add 10.97.0.1/32 dev lan; ip addr add 10.97.1.1 peer 10.97.1.2/32 dev la
 ip route add 10.244.7.0/24 via 10.99.0.7 dev lan onlink; ip route add 10.98.0.0/16 via 10.99.0.8
 ip route add blackhole 10.244.9.0/24; ip route add default dev lan table 100; ip route add 10.244.8.0/24 nexthop via 10.99.0.7 nexthop via 10.99.0.8
 ip -6 route add fd01::/64 dev lan; ip -6 route add fd01:1::/64 via fd99::7 dev lan
+tc qdisc add dev port clsact; tc qdisc add dev lan root handle 1: htb; tc class add dev lan parent 1: classid 1:1 htb rate 100mbit
+tc filter add dev far ingress protocol ip pref 7 u32 match ip src 10.0.0.0/24 classid 1:1
+tc filter add dev far egress protocol ip pref 8 u32 match ip src 10.0.0.0/24 classid 1:1
+ip neigh add 10.99.0.77 lladdr 02:00:00:00:00:77 nud permanent dev lan
+bridge fdb add 02:00:00:00:00:78 dev port master static
 ip rule add from 10.244.0.0/16 lookup 100 priority 1000; ip rule add not fwmark 0x1/0x1 lookup 100 priority 1001
 ip -6 rule add from fd01::/48 lookup 100
 sysctl -qw net.ipv4.conf.all.route_localnet=1 net.ipv4.ip_forward=1

@@ -33,7 +33,8 @@ static OPEN: HashMap<u64, Open> = HashMap::with_max_entries(16_384, 0);
 struct Open {
     sock: u64,
     portid: u32,
-    reserved: u32,
+    /// 1 for a request by ioctl, whose socket has no portid; otherwise 0.
+    is_ioctl: u32,
 }
 
 /// `struct user_msghdr`.
@@ -212,7 +213,17 @@ fn open(fd: u64, call: Call) {
         task::fill_ancestry(&raw mut (*record).ancestry);
     }
     entry.submit(send::QUIETLY);
-    let open = Open { sock: socket.sock.0, portid: socket.portid, reserved: 0 };
+    note(Open { sock: socket.sock.0, portid: socket.portid, is_ioctl: 0 });
+}
+
+/// Notes that a request by ioctl is under way.
+#[inline(always)]
+pub(crate) fn begin(sock: Address) {
+    note(Open { sock: sock.0, portid: 0, is_ioctl: 1 });
+}
+
+#[inline(always)]
+fn note(open: Open) {
     if OPEN.insert(task::current_ids(), open, 0).is_err() {
         send::lost(kind::REQUEST_CLOSED);
     }
@@ -242,16 +253,17 @@ unsafe fn copy_data(to: *mut u8, call: &Call) -> u32 {
     first + second
 }
 
+/// Notes the end of the request that this thread has under way, if it has one.
 #[inline(always)]
-fn close(result: i64) {
+pub(crate) fn close(result: i64) {
     let thread = task::current_ids();
     // SAFETY: only this thread inserts and removes its own key, so the value cannot be replaced while it is read.
     let Some(open) = (unsafe { OPEN.get(thread) }) else { return };
     let open = *open;
     let _ = OPEN.remove(thread);
     let portid = match open.portid {
-        0 => socket::portid(Address(open.sock)).unwrap_or(0),
-        bound => bound,
+        0 if open.is_ioctl == 0 => socket::portid(Address(open.sock)).unwrap_or(0),
+        known => known,
     };
     if let Some((mut entry, sequence)) = send::reserve::<RequestClosed>(kind::REQUEST_CLOSED) {
         let record = entry.as_mut_ptr();

@@ -23,6 +23,18 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
+    /// The open file of a descriptor.
+    #[inline(always)]
+    pub(crate) fn file(fd: u64) -> Option<Address> {
+        let fd = fd & 0x7fff_ffff;
+        let table = task::current().pointer(offset!(task_files))?.pointer(offset!(files_fdt))?;
+        if fd >= u64::from(table.read::<u32>(offset!(fdtable_max_fds))?) {
+            return None;
+        }
+        let array = table.pointer(offset!(fdtable_fd))?;
+        Address(array.0 + fd * 8).pointer(0)
+    }
+
     /// Follows a descriptor as if it were a socket.
     #[inline(always)]
     pub(crate) fn open(fd: u64) -> Option<Self> {

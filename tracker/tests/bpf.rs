@@ -19,7 +19,7 @@ use netdeed_tracker::model::observation::{NotifiedBy, Observation, TaskRef};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tracker_ebpf::abi::{Header, RequestOpened, kind};
+use tracker_ebpf::abi::{Header, IS_IOCTL, RequestOpened, kind};
 
 /// Set in the inner run.
 const INSIDE: &str = "NETDEED_BPF_TEST_INSIDE";
@@ -182,7 +182,9 @@ fn assert_self_test_requests(raw: &[Raw]) {
     for record in raw {
         let Raw::Bpf(bytes) = record else { continue };
         let is_ours = bytes[offset_of!(Header, tgid)..].starts_with(&own);
-        if is_ours && bytes.starts_with(&kind::REQUEST_OPENED.to_ne_bytes()) {
+        let is_request = || bytes.starts_with(&kind::REQUEST_OPENED.to_ne_bytes());
+        let is_ioctl = || bytes[offset_of!(RequestOpened, flags)..].starts_with(&IS_IOCTL.to_ne_bytes());
+        if is_ours && is_request() && !is_ioctl() {
             assert!(bytes[offset_of!(RequestOpened, data_bytes)..].starts_with(&32_u32.to_ne_bytes()));
             let data = &bytes[offset_of!(RequestOpened, data)..][..32];
             if data[4] == 1 {

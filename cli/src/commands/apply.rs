@@ -45,12 +45,8 @@ pub(crate) async fn run(global: &Global, output: &Output, args: ApplyArgs) -> Re
         return Err(CliError::Declined);
     }
     let is_empty = plan.steps.is_empty();
-    let request = ResetRequest {
-        force,
-        dry_run: is_empty,
-        plan: Some(plan.fingerprint.clone()),
-        ..ResetRequest::of(request)
-    };
+    let request =
+        ResetRequest { force, dry_run: is_empty, plan: Some(plan.fingerprint.clone()), ..ResetRequest::of(request) };
     let operation = carry_out(&client, &request).await?;
     tell(output, operation, &plan)
 }
@@ -69,7 +65,9 @@ fn read(path: &Path) -> Result<PlanView, CliError> {
         return Err(no_plan(format!("it is a `{kind}` of `{schema}`")));
     }
     if !data.is_whole() {
-        return Err(no_plan("its steps are not those it was made with; plan again with what should stay left out".to_owned()));
+        return Err(no_plan(
+            "its steps are not those it was made with; plan again with what should stay left out".to_owned(),
+        ));
     }
     Ok(data)
 }

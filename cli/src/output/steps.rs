@@ -86,6 +86,7 @@ pub(super) fn classes(all: impl Iterator<Item = Class>) -> String {
         let (one, many) = match class {
             Class::Address => ("address", "addresses".to_owned()),
             Class::IpRule => ("ip rule", "ip rules".to_owned()),
+            Class::Tclass => ("tclass", "tclasses".to_owned()),
             class => (class.as_str(), format!("{class}s")),
         };
         counted(count, one, &many)

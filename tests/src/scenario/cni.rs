@@ -21,12 +21,32 @@ pub struct Pod {
     pub name: String,
     /// Published ports, host to container.
     pub ports: Vec<(u16, u16)>,
+    /// Whether it gets an IPv6 address beside its IPv4 one.
+    pub is_dual_stack: bool,
+    /// Whether its bandwidth is limited, which takes qdiscs and filters on its link.
+    pub is_shaped: bool,
 }
 
 impl Pod {
     /// A pod of the namespace `shop`.
     pub fn new(name: &str, ports: &[(u16, u16)]) -> Self {
-        Self { namespace: "shop".to_owned(), name: name.to_owned(), ports: ports.to_vec() }
+        Self {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            ports: ports.to_vec(),
+            is_dual_stack: false,
+            is_shaped: false,
+        }
+    }
+
+    /// The same pod with an IPv6 address as well.
+    pub fn dual_stack(self) -> Self {
+        Self { is_dual_stack: true, ..self }
+    }
+
+    /// The same pod with limits to its bandwidth.
+    pub fn shaped(self) -> Self {
+        Self { is_shaped: true, ..self }
     }
 
     /// Its container id, as the runtime would give.
@@ -42,19 +62,26 @@ impl Pod {
 }
 
 /// The plugin chain, as `/etc/cni/net.d/10-cni0.conflist` would have it.
-fn chain() -> Vec<Value> {
-    vec![
+fn chain(is_dual_stack: bool, is_shaped: bool) -> Vec<Value> {
+    let (mut ranges, mut routes) = (vec![json!([{"subnet": "10.244.0.0/24"}])], vec![json!({"dst": "0.0.0.0/0"})]);
+    if is_dual_stack {
+        ranges.push(json!([{"subnet": "fd00:10:244::/64"}]));
+        routes.push(json!({"dst": "::/0"}));
+    }
+    let mut chain = vec![
         json!({
             "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true,
-            "ipam": {
-                "type": "host-local",
-                "ranges": [[{"subnet": "10.244.0.0/24"}]],
-                "routes": [{"dst": "0.0.0.0/0"}],
-            },
+            "ipam": {"type": "host-local", "ranges": ranges, "routes": routes},
         }),
         json!({"type": "portmap", "capabilities": {"portMappings": true}, "snat": true}),
         json!({"type": "firewall", "backend": "iptables"}),
-    ]
+    ];
+    if is_shaped {
+        let (rate, burst) = (8_000_000, 8_000_000);
+        chain.push(json!({"type": "bandwidth", "ingressRate": rate, "ingressBurst": burst,
+            "egressRate": rate, "egressBurst": burst}));
+    }
+    chain
 }
 
 /// Writes the network's configuration, as an installer running as a pod's init container does.
@@ -67,7 +94,7 @@ pub fn install(node: &Node) -> Result<()> {
     if !program.exists() {
         std::fs::copy("/bin/dash", &program)?;
     }
-    let list = json!({"cniVersion": "1.0.0", "name": "podnet", "plugins": chain()});
+    let list = json!({"cniVersion": "1.0.0", "name": "podnet", "plugins": chain(false, false)});
     let script = format!("mkdir -p /etc/cni/net.d && printf '%s' '{list}' > /etc/cni/net.d/10-podnet.conflist && true");
     let output = node.command(&program).args(["-ec", &script]).output()?;
     if output.status.success() { Ok(()) } else { Err(Failure::of_program("kubelet", &output)) }
@@ -83,7 +110,7 @@ pub fn add(node: &Node, pod: &Pod) -> Result<Value> {
     }
     node.sh(&format!("ip netns add {}", pod.name))?;
     let mut result = Value::Null;
-    for plugin in chain() {
+    for plugin in chain(pod.is_dual_stack, pod.is_shaped) {
         result = call(node, pod, "ADD", plugin, &result)?;
     }
     Ok(result)
@@ -94,7 +121,7 @@ pub fn add(node: &Node, pod: &Pod) -> Result<Value> {
 /// # Errors
 /// When a plugin fails, with its answer.
 pub fn del(node: &Node, pod: &Pod, result: &Value) -> Result<()> {
-    for plugin in chain().into_iter().rev() {
+    for plugin in chain(pod.is_dual_stack, pod.is_shaped).into_iter().rev() {
         call(node, pod, "DEL", plugin, result)?;
     }
     node.sh(&format!("ip netns del {}", pod.name)).map(drop)

@@ -10,7 +10,7 @@ mod records;
 pub use notified::{BY_CHANCE, BY_KERNEL_THREAD, NOTIFIED_BYTES, Notified};
 pub use offsets::{ABSENT, Offsets};
 pub use records::{
-    ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header,
+    ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header, IS_IOCTL,
     LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, REQUEST_BYTES, RequestClosed, RequestOpened,
     SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_NAME_BYTES, TableReplaced, UNSET_UID,
 };
@@ -68,6 +68,44 @@ pub mod sockopt {
     pub const ARPT_SO_SET_REPLACE: u32 = 96;
     /// `EBT_SO_SET_ENTRIES`.
     pub const EBT_SO_SET_ENTRIES: u32 = 128;
+}
+
+/// Numbers of the ioctls that are recorded, and what their arguments look like, from `linux/sockios.h`,
+/// `linux/if_tun.h`, `linux/if.h` and `linux/if_vlan.h`.
+pub mod ioctl {
+    /// Sets flags, also up and down.
+    pub const SIOCSIFFLAGS: u32 = 0x8914;
+    /// Renames a link.
+    pub const SIOCSIFNAME: u32 = 0x8923;
+    /// Sets the hardware address.
+    pub const SIOCSIFHWADDR: u32 = 0x8924;
+    /// Adds and deletes VLAN links, among others.
+    pub const SIOCSIFVLAN: u32 = 0x8983;
+    /// Makes a bridge.
+    pub const SIOCBRADDBR: u32 = 0x89a0;
+    /// Deletes a bridge.
+    pub const SIOCBRDELBR: u32 = 0x89a1;
+    /// Adds a port to a bridge.
+    pub const SIOCBRADDIF: u32 = 0x89a2;
+    /// Takes a port from a bridge.
+    pub const SIOCBRDELIF: u32 = 0x89a3;
+    /// Makes a tunnel. A number of the device's own: others may mean something else by it.
+    pub const SIOCADDTUNNEL: u32 = 0x89f1;
+    /// Deletes a tunnel.
+    pub const SIOCDELTUNNEL: u32 = 0x89f2;
+    /// Changes a tunnel.
+    pub const SIOCCHGTUNNEL: u32 = 0x89f3;
+    /// Makes a tun or tap link, or attaches to one.
+    pub const TUNSETIFF: u32 = 0x4004_54ca;
+
+    /// `sizeof(struct ifreq)` on 64-bit machines.
+    pub const IFREQ_BYTES: usize = 40;
+    /// Offset of the union in `struct ifreq`, behind the name.
+    pub const IFREQ_DATA: usize = 16;
+    /// Bytes of a name, in `struct ifreq` and at the start of tunnel parameters.
+    pub const PARAMETER_NAME_BYTES: usize = 16;
+    /// `sizeof(struct vlan_ioctl_args)`.
+    pub const VLAN_BYTES: usize = 56;
 }
 
 /// Which netlink messages ask and which act, from `linux/rtnetlink.h` and `linux/netfilter/`.

@@ -24,6 +24,10 @@ pub const UNSET_UID: u32 = u32::MAX;
 /// looked at).
 pub const LENGTH_IS_LOWER_BOUND: u32 = 1;
 
+/// Flag of [`RequestOpened`]: the request came by ioctl. `protocol` is the ioctl's number, `data` what its argument points
+/// to, and, for tunnels, 16 bytes of name behind that.
+pub const IS_IOCTL: u32 = 2;
+
 /// Start of every record: the task that ran.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -165,13 +169,13 @@ pub struct RequestOpened {
     pub header: Header,
     /// Length of the request, bytes.
     pub total_bytes: u64,
-    /// `NETLINK_*` protocol.
+    /// `NETLINK_*` protocol; with [`IS_IOCTL`] the number of the ioctl.
     pub protocol: u32,
-    /// The socket's portid; 0 while it is not bound.
+    /// The socket's portid; 0 while it is not bound, and for sockets that have none.
     pub portid: u32,
     /// Inode number of the socket's network namespace.
     pub netns: u32,
-    /// [`LENGTH_IS_LOWER_BOUND`] or 0.
+    /// [`LENGTH_IS_LOWER_BOUND`] and [`IS_IOCTL`], as they apply.
     pub flags: u32,
     /// Bytes of the request that were read.
     pub data_bytes: u32,

@@ -5,11 +5,13 @@
 //! matched by what the kernel itself says where it does (thread of the commit; portid and sequence number), otherwise
 //! by content: what the request names, inside the window in which it was under way.
 
+mod about;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::model::ids::{Ifindex, NetlinkSeq, NetnsId, Portid, Tid};
-use crate::model::observation::{LinkMention, Request, RequestMessage};
+use crate::model::observation::{IOCTL, LinkMention, Request, RequestMessage};
 use crate::model::owner::Evidence;
 use crate::model::process::{Actor, ProcessKey};
 use crate::model::time::BootTime;
@@ -95,6 +97,8 @@ pub struct LinkNames<'a> {
     pub old_name: Option<&'a str>,
     /// `IFLA_INFO_KIND`.
     pub kind: Option<&'a str>,
+    /// Numbers that other links here have: a link that is moved to here keeps its own when nobody has it.
+    pub taken: &'a [Ifindex],
 }
 
 #[derive(Debug)]
@@ -117,6 +121,8 @@ struct Known {
 pub struct RequestTable {
     open: HashMap<Tid, Known>,
     closed: VecDeque<Known>,
+    /// Requests that ended and whose effect is a kernel worker's, oldest first.
+    deferred: VecDeque<Known>,
     /// Requests under way up to this moment may be missing.
     lost_until: Option<BootTime>,
 }
@@ -127,7 +133,7 @@ impl RequestTable {
         match request.protocol {
             // rtnetlink numbers its messages in fours: new, delete, get, set
             NETLINK_ROUTE => request.is_truncated || request.messages.iter().any(|message| message.kind % 4 != 2),
-            NETLINK_NETFILTER => true,
+            NETLINK_NETFILTER | IOCTL => true,
             _ => false,
         }
     }
@@ -180,9 +186,10 @@ impl RequestTable {
 
     /// Forgets what ended before `window`: windows only move on, so no notification can be about it any more.
     pub fn forget_before(&mut self, window: Window) {
-        while self.closed.front().is_some_and(|oldest| !oldest.is_within(window)) {
-            self.closed.pop_front();
+        while let Some(oldest) = self.closed.pop_front_if(|oldest| !oldest.is_within(window)) {
+            self.defer(oldest);
         }
+        self.forget_deferred(window);
     }
 
     /// Notes that the kernel is done with the request of a thread.
@@ -258,8 +265,7 @@ impl RequestTable {
         }
         for strength in [Strength::Name, Strength::Pattern, Strength::MoveOfNumber, Strength::Move] {
             let mut candidates = Vec::new();
-            for known in self.newest_first().filter(|known| known.protocol == NETLINK_ROUTE && known.is_within(window))
-            {
+            for known in self.newest_first().filter(|known| known.is_of_links() && known.is_within(window)) {
                 if act == LinkAct::Appeared && known.explained.iter().any(|name| name == link.name) {
                     continue;
                 }
@@ -313,6 +319,11 @@ enum Strength {
 impl Known {
     fn process(&self) -> ProcessKey {
         self.actor.image.id.process
+    }
+
+    /// Whether it is about links and what belongs to them.
+    fn is_of_links(&self) -> bool {
+        matches!(self.protocol, NETLINK_ROUTE | IOCTL)
     }
 
     /// Whether it can commit to nf_tables, as far as was captured.
@@ -394,7 +405,11 @@ impl RequestMessage {
             Strength::MoveOfNumber | Strength::Move if act == LinkAct::Appeared => {
                 let is_this = match strength {
                     Strength::MoveOfNumber => *ifindex == Some(link.ifindex) && link.kind != Some("bridge"),
-                    _ => link.kind.is_some_and(|kind| MADE_BY_REQUEST.contains(&kind)),
+                    // a link gets another number only where its own is taken
+                    _ => {
+                        link.kind.is_some_and(|kind| MADE_BY_REQUEST.contains(&kind))
+                            && ifindex.is_none_or(|number| link.taken.contains(&number))
+                    }
                 };
                 (!is_here && ifname.is_none() && is_this).then(|| "a move between network namespaces".to_owned())
             }

@@ -1,5 +1,6 @@
 //! Decode: bytes to observations. Total (any bytes give an answer), no panics, no I/O; what is not understood is kept.
 
+pub mod ioctl;
 pub mod ipset;
 pub mod nft;
 pub mod request;

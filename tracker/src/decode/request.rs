@@ -3,13 +3,17 @@
 //! A request says what a process *asked for*; whether the kernel did it is what notifications say.
 
 use libc::{
-    IFLA_ALT_IFNAME, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_NET_NS_PID,
-    IFLA_TARGET_NETNSID, NETLINK_ROUTE, NLA_TYPE_MASK, RTM_DELLINK, RTM_NEWLINK, RTM_SETLINK,
+    IFA_F_NODAD, IFA_F_OPTIMISTIC, IFLA_ALT_IFNAME, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO,
+    IFLA_NET_NS_FD, IFLA_NET_NS_PID, IFLA_TARGET_NETNSID, NETLINK_ROUTE, NLA_TYPE_MASK, RTM_DELADDR, RTM_DELLINK,
+    RTM_DELNEIGH, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_SETLINK,
 };
 
+use crate::decode::rtnl;
+use crate::decode::rtnl::address::AddressView;
 use crate::decode::rtnl::attributes::text;
 use crate::model::ids::{Ifindex, NetlinkSeq};
 use crate::model::observation::{LinkMention, RequestMessage};
+use crate::model::subject::Subject;
 
 /// Length of `struct nlmsghdr`.
 const MESSAGE_HEADER: usize = 16;
@@ -46,15 +50,37 @@ pub fn messages(protocol: u32, bytes: &[u8], total_len: u64) -> (Vec<RequestMess
         if protocol == NETLINK_ROUTE as u32 && is_link_request(kind) {
             is_cut |= mention(body, &mut link);
         }
+        let (mut about, mut is_deferred) = (Vec::new(), false);
+        if protocol == NETLINK_ROUTE as u32 && length <= rest.len() {
+            about = subjects(kind, body).unwrap_or_default();
+            is_deferred = kind == RTM_NEWADDR && announces_later(body);
+        }
         messages.push(RequestMessage {
             kind,
             flags: u16::from_ne_bytes([f0, f1]),
             seq: NetlinkSeq(u32::from_ne_bytes([s0, s1, s2, s3])),
             link,
+            about,
+            is_deferred,
         });
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     (messages, is_cut)
+}
+
+/// The addresses or neighbours a whole request is about; `None` when it is about other things or malformed.
+fn subjects(kind: u16, body: &[u8]) -> Option<Vec<Subject>> {
+    match kind {
+        RTM_NEWADDR | RTM_DELADDR => Some(rtnl::objects(kind, body)?.into_iter().map(|(subject, _)| subject).collect()),
+        RTM_NEWNEIGH | RTM_DELNEIGH => rtnl::neighbour::requested(body),
+        _ => None,
+    }
+}
+
+/// Whether the kernel announces the address from a worker: an IPv6 address that is not checked for duplicates, or used
+/// before it is. Others it announces at once.
+fn announces_later(body: &[u8]) -> bool {
+    AddressView::parse(body).is_some_and(|view| !view.is_ipv4() && view.flags & (IFA_F_NODAD | IFA_F_OPTIMISTIC) != 0)
 }
 
 fn is_link_request(kind: u16) -> bool {

@@ -9,13 +9,14 @@ mod reader;
 use std::mem::{offset_of, size_of};
 
 use tracker_ebpf::abi::{
-    ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, Exit, Fork, Header, LENGTH_IS_LOWER_BOUND,
-    Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced, UNSET_UID, kind, sockopt,
+    ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, Exit, Fork, Header, IS_IOCTL,
+    LENGTH_IS_LOWER_BOUND, Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced,
+    UNSET_UID, kind, sockopt,
 };
 
-use crate::decode::{ipset, request};
+use crate::decode::{ioctl, ipset, request};
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
-use crate::model::observation::{AncestorRef, Observation, Request, TaskRef};
+use crate::model::observation::{AncestorRef, IOCTL, Observation, Request, TaskRef};
 use crate::model::process::ProcessKey;
 use crate::model::time::BootTime;
 
@@ -188,12 +189,17 @@ fn opened(record: Reader<'_>) -> Observation {
     let length = record.u64(offset_of!(RequestOpened, total_bytes));
     let captured = (record.u32(offset_of!(RequestOpened, data_bytes)) as usize).min(REQUEST_BYTES);
     let data = record.bytes(offset_of!(RequestOpened, data), captured);
-    let (messages, is_cut) = request::messages(protocol, data, length);
-    let is_longer = record.u32(offset_of!(RequestOpened, flags)) & LENGTH_IS_LOWER_BOUND != 0;
+    let flags = record.u32(offset_of!(RequestOpened, flags));
+    let is_longer = flags & LENGTH_IS_LOWER_BOUND != 0;
+    let is_ioctl = flags & IS_IOCTL != 0;
+    let (messages, is_cut) = match is_ioctl {
+        true => (ioctl::messages(protocol, data), false),
+        false => request::messages(protocol, data, length),
+    };
     Observation::RequestOpened(Request {
         time: time(record),
         task: task(record, offset_of!(RequestOpened, ancestry)),
-        protocol,
+        protocol: if is_ioctl { IOCTL } else { protocol },
         netns: NetnsId(record.u32(offset_of!(RequestOpened, netns))),
         portid: Portid(record.u32(offset_of!(RequestOpened, portid))),
         length,

@@ -20,9 +20,12 @@ use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
+use crate::model::subject::Subject;
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 
 pub use archive::{ArchiveError, ArchiveStore, ArchivedFiles};
 pub use error::HostError;
@@ -92,6 +95,22 @@ pub trait Host {
     /// # Errors
     /// [`HostError`] when it has another value now, or the kernel refuses.
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError>;
+
+    /// Deletes a neighbour or a forwarding entry.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, or the kernel refuses.
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError>;
+
+    /// Deletes a qdisc with all below it, a class or a filter.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, the kernel refuses, or `traffic` is none of these.
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError>;
 
     /// Removes a file, or a directory that is empty.
     ///

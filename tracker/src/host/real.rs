@@ -9,14 +9,17 @@ use super::{
 };
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
-use crate::model::ids::Ifindex;
+use crate::decode::rtnl::fill_names;
+use crate::model::ids::{Ifindex, Ifname};
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
-use crate::model::subject::Subject;
+use crate::model::subject::{Snapshot, Subject};
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 
 /// Acts on this machine. Holds nothing: each call opens its own sockets, in the calling thread's network namespace.
 ///
@@ -33,7 +36,8 @@ impl Host for RealHost {
             let source = io::Error::new(io::ErrorKind::InvalidData, message.reason.to_string());
             return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
         }
-        let rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
+        let mut rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
+        name_links(&mut rt);
         let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
         let mut live =
             LiveState { generation: dump.generation, nft: dump.objects, rt, ip_sets, ..LiveState::default() };
@@ -71,6 +75,18 @@ impl Host for RealHost {
 
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
         sysctl::restore(name, expected)
+    }
+
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError> {
+        rtnetlink::delete_neighbour(neighbour, expected)
+    }
+
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError> {
+        rtnetlink::delete_traffic(traffic, expected)
     }
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
@@ -118,6 +134,18 @@ impl Host for RealHost {
 
 fn unread(object: &'static str) -> impl Fn(CaptureError) -> HostError {
     move |error| HostError::Io { operation: "read", object: object.to_owned(), source: io::Error::other(error) }
+}
+
+/// Fills in the link names that the kernel's messages about other things leave out.
+fn name_links(rt: &mut [(Subject, Snapshot)]) {
+    let names: BTreeMap<Ifindex, Ifname> = rt
+        .iter()
+        .filter_map(|(subject, snapshot)| match (subject, snapshot) {
+            (Subject::Link(ifindex), Snapshot::Link(link)) => Some((*ifindex, link.name.clone())),
+            _ => None,
+        })
+        .collect();
+    rt.iter_mut().for_each(|(_, snapshot)| fill_names(snapshot, |ifindex| names.get(&ifindex).cloned()));
 }
 
 /// Reads paths into `live`. One that cannot be looked at (its mount may hang) is left out: the planner refuses it.

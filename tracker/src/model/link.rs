@@ -32,7 +32,32 @@ pub struct LinkSnapshot {
     pub is_up: bool,
 }
 
+/// Links that appear in every network namespace when their module is loaded, with their kinds. Nobody asks for them,
+/// and `RTM_DELLINK` is refused for them.
+const FALLBACK: [(&str, Option<&str>); 10] = [
+    ("lo", None),
+    ("tunl0", Some("ipip")),
+    ("gre0", Some("gre")),
+    ("gretap0", Some("gretap")),
+    ("erspan0", Some("erspan")),
+    ("ip_vti0", Some("vti")),
+    ("sit0", Some("sit")),
+    ("ip6tnl0", Some("ip6tnl")),
+    ("ip6gre0", Some("ip6gre")),
+    ("ip6_vti0", Some("vti6")),
+];
+
+/// The kind of the links that a fallback link of this name stands for; `None` when there is no such fallback link.
+pub fn kind_of_fallback(name: &str) -> Option<&'static str> {
+    FALLBACK.iter().find(|(fallback, _)| *fallback == name).and_then(|(_, kind)| *kind)
+}
+
 impl LinkSnapshot {
+    /// Whether it is the loopback link, or one that a module makes for itself: the kernel's, never to be deleted.
+    pub fn is_fallback(&self) -> bool {
+        FALLBACK.iter().any(|(name, kind)| *name == self.name.as_str() && *kind == self.kind.as_deref())
+    }
+
     /// Digest of what its creator chose: name, kind, hardware address. A bridge's hardware address is left out: unless
     /// it was set by hand it follows the bridge's ports.
     pub fn digest(&self) -> Digest {

@@ -116,7 +116,7 @@ pub enum Observation {
         /// Its task name.
         comm: Option<String>,
     },
-    /// A link, address, route or ip rule was added or changed (`Some`) or deleted (`None`).
+    /// A link, address, route, ip rule, neighbour or traffic control object was added or changed (`Some`) or deleted (`None`).
     Rtnetlink {
         /// The object.
         subject: Subject,
@@ -202,14 +202,17 @@ pub enum PathEvent {
     Written,
 }
 
-/// A netlink request a task handed to the kernel.
+/// The protocol of requests that came by ioctl: their messages are what rtnetlink would have been asked for.
+pub const IOCTL: u32 = u32::MAX;
+
+/// A request a task handed to the kernel, by netlink or by ioctl.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// When the system call was entered.
     pub time: BootTime,
     /// Who.
     pub task: TaskRef,
-    /// `NETLINK_*` protocol: 0 route, 12 netfilter.
+    /// `NETLINK_*` protocol: 0 route, 12 netfilter; [`IOCTL`] for a request by ioctl.
     pub protocol: u32,
     /// Network namespace of the socket, which need not be the task's.
     pub netns: NetnsId,
@@ -236,6 +239,10 @@ pub struct RequestMessage {
     pub seq: NetlinkSeq,
     /// What link messages name; empty for others.
     pub link: LinkMention,
+    /// The addresses or neighbours it is about, as far as it says; empty for other messages.
+    pub about: Vec<Subject>,
+    /// Whether a kernel worker does, later, what is asked for here.
+    pub is_deferred: bool,
 }
 
 /// What a link request names.

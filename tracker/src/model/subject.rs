@@ -8,10 +8,12 @@ use super::digest::{Digest, DigestBuilder};
 use super::ids::Ifindex;
 use super::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
 use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use super::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use super::nft::{NftItem, NftSnapshot, NftSubject};
 use super::path::{AbsPath, PathKind, PathSnapshot};
 use super::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use super::sysctl::{SysctlName, SysctlSnapshot};
+use super::traffic::{FilterSubject, QdiscSubject, TrafficClassSubject, TrafficSnapshot};
 
 /// Which object, by what the kernel tells objects apart by. Scoped to one boot and one network namespace, paths
 /// excepted.
@@ -40,6 +42,14 @@ pub enum Subject {
     IpSet(IpSetSubject),
     /// A sysctl that was set.
     Sysctl(SysctlName),
+    /// A queueing discipline.
+    Qdisc(QdiscSubject),
+    /// A class of one.
+    TrafficClass(TrafficClassSubject),
+    /// A traffic control filter.
+    Filter(FilterSubject),
+    /// A neighbour or a forwarding entry.
+    Neighbour(NeighbourSubject),
 }
 
 /// An object's content at one moment.
@@ -63,6 +73,25 @@ pub enum Snapshot {
     IpSet(IpSetSnapshot),
     /// Of a sysctl.
     Sysctl(SysctlSnapshot),
+    /// Of a qdisc, a class or a filter.
+    Traffic(TrafficSnapshot),
+    /// Of a neighbour or a forwarding entry.
+    Neighbour(NeighbourSnapshot),
+}
+
+impl Subject {
+    /// The link it is part of and goes with; `None` for what is not part of a link, and for links.
+    pub fn link(&self) -> Option<Ifindex> {
+        match self {
+            Self::Address(AddressSubject { ifindex, .. })
+            | Self::Qdisc(QdiscSubject { ifindex, .. })
+            | Self::TrafficClass(TrafficClassSubject { ifindex, .. })
+            | Self::Filter(FilterSubject { ifindex, .. })
+            | Self::Neighbour(NeighbourSubject { ifindex, .. }) => Some(*ifindex),
+            Self::Nft(_) | Self::Xtables { .. } | Self::Link(_) | Self::Route(_) | Self::IpRule(_) => None,
+            Self::Path(_) | Self::IpSet(_) | Self::Sysctl(_) => None,
+        }
+    }
 }
 
 impl Snapshot {
@@ -78,6 +107,8 @@ impl Snapshot {
             Self::Path(path) => path.digest(),
             Self::IpSet(set) => set.digest(),
             Self::Sysctl(sysctl) => sysctl.digest(),
+            Self::Traffic(traffic) => traffic.content,
+            Self::Neighbour(neighbour) => neighbour.digest(),
         }
     }
 }
@@ -104,11 +135,15 @@ pub enum Class {
     IpSet,
     Member,
     Sysctl,
+    Qdisc,
+    Tclass,
+    Filter,
+    Neighbour,
 }
 
 impl Class {
     /// Every class, in the order lists show them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Table,
         Self::Chain,
         Self::Rule,
@@ -126,6 +161,10 @@ impl Class {
         Self::IpSet,
         Self::Member,
         Self::Sysctl,
+        Self::Qdisc,
+        Self::Tclass,
+        Self::Filter,
+        Self::Neighbour,
     ];
 
     /// Class of an object.
@@ -152,6 +191,10 @@ impl Class {
                 Snapshot::Path(PathSnapshot { kind: PathKind::Dir, .. }) => Self::Dir,
                 _ => Self::File,
             },
+            Subject::Qdisc(_) => Self::Qdisc,
+            Subject::TrafficClass(_) => Self::Tclass,
+            Subject::Filter(_) => Self::Filter,
+            Subject::Neighbour(_) => Self::Neighbour,
         }
     }
 
@@ -175,6 +218,10 @@ impl Class {
             Self::IpSet => "ipset",
             Self::Member => "member",
             Self::Sysctl => "sysctl",
+            Self::Qdisc => "qdisc",
+            Self::Tclass => "tclass",
+            Self::Filter => "filter",
+            Self::Neighbour => "neighbour",
         }
     }
 }
@@ -201,24 +248,42 @@ pub struct UnknownClass(pub String);
 /// What people call an object: `rule ip filter FORWARD handle 16`, `link cni0`, `dir /etc/cni/net.d`.
 pub fn describe(subject: &Subject, snapshot: &Snapshot) -> String {
     match (subject, snapshot) {
-        (Subject::Nft(nft), _) => nft.to_string(),
-        (Subject::Xtables { family, table }, _) => format!("xtables {family} {table}"),
         (Subject::Link(_), Snapshot::Link(link)) => format!("link {}", link.name),
-        (Subject::Link(ifindex), _) => format!("link #{ifindex}"),
         (Subject::Address(address), Snapshot::Address(AddressSnapshot { ifname: Some(ifname), .. })) => {
             format!("address {}/{} dev {ifname}", address.address, address.prefix)
-        }
-        (Subject::Address(address), _) => {
-            format!("address {}/{} dev #{}", address.address, address.prefix, address.ifindex)
         }
         (Subject::Route(route), Snapshot::Route(RouteSnapshot { ifname: Some(ifname), .. })) => {
             format!("route {route} dev {ifname}")
         }
-        (Subject::Route(route), _) => format!("route {route}"),
         (Subject::IpRule(rule), Snapshot::IpRule(snapshot)) => format!("iprule {}: {}", rule.priority, snapshot.text),
-        (Subject::IpRule(rule), _) => format!("iprule {}", rule.priority),
-        (Subject::IpSet(set), _) => set.to_string(),
-        (Subject::Sysctl(name), _) => format!("sysctl {name}"),
         (Subject::Path(path), snapshot) => format!("{} {path}", Class::of(subject, snapshot)),
+        (Subject::Qdisc(qdisc), Snapshot::Traffic(content)) => format!("qdisc {}", qdisc.describe(Some(content))),
+        (Subject::TrafficClass(class), Snapshot::Traffic(content)) => {
+            format!("tclass {}", class.describe(Some(content)))
+        }
+        (Subject::Filter(filter), Snapshot::Traffic(content)) => format!("filter {}", filter.describe(Some(content))),
+        (Subject::Neighbour(neighbour), Snapshot::Neighbour(content)) => {
+            format!("neighbour {}", neighbour.describe(Some(content)))
+        }
+        (subject, _) => describe_bare(subject),
+    }
+}
+
+/// What people call an object of which only the subject is known.
+pub fn describe_bare(subject: &Subject) -> String {
+    match subject {
+        Subject::Nft(nft) => nft.to_string(),
+        Subject::Xtables { family, table } => format!("xtables {family} {table}"),
+        Subject::Link(ifindex) => format!("link #{ifindex}"),
+        Subject::Address(address) => format!("address {}/{} dev #{}", address.address, address.prefix, address.ifindex),
+        Subject::Route(route) => format!("route {route}"),
+        Subject::IpRule(rule) => format!("iprule {}", rule.priority),
+        Subject::Path(path) => format!("path {path}"),
+        Subject::IpSet(set) => set.to_string(),
+        Subject::Sysctl(name) => format!("sysctl {name}"),
+        Subject::Qdisc(qdisc) => format!("qdisc {}", qdisc.describe(None)),
+        Subject::TrafficClass(class) => format!("tclass {}", class.describe(None)),
+        Subject::Filter(filter) => format!("filter {}", filter.describe(None)),
+        Subject::Neighbour(neighbour) => format!("neighbour {}", neighbour.describe(None)),
     }
 }

@@ -7,6 +7,7 @@ use crate::model::digest::Digest;
 use crate::model::ids::{ChainName, ObjectId};
 use crate::model::nft::{NftItem, NftSnapshot, NftSubject, TableRef};
 use crate::model::subject::{Snapshot, Subject};
+use crate::model::traffic::FilterSubject;
 
 use super::world::World;
 
@@ -56,6 +57,21 @@ pub fn of_one(world: &World, subject: Subject, after: Option<Snapshot>) -> Optio
         (Some(known), None) => Some(Effect::removed(known.id, subject)),
         (None, None) => None,
     }
+}
+
+/// What goes, unannounced, together with an object that is gone: with a link what is part of it; with a qdisc all below
+/// it; filters by the one number that stands for several.
+pub fn gone_with(world: &World, gone: &Subject) -> Vec<Effect> {
+    let parts = match gone {
+        Subject::Link(ifindex) => world.subjects(|subject| subject.link() == Some(*ifindex)),
+        Subject::Qdisc(qdisc) => world.below_qdisc(qdisc),
+        Subject::Filter(all) if all.handle == 0 => world.subjects(|subject| match subject {
+            Subject::Filter(filter) => FilterSubject { handle: 0, ..filter.clone() } == *all,
+            _ => false,
+        }),
+        _ => Vec::new(),
+    };
+    parts.into_iter().filter_map(|subject| Some(Effect::removed(world.get(&subject)?.id, subject))).collect()
 }
 
 /// What one nf_tables transaction means: removals, then objects that go on, then new ones.

@@ -31,7 +31,9 @@ use crate::model::subject::Subject;
 use crate::model::time::WallTime;
 use crate::query;
 use crate::rollback::run::{self, Rollback, RollbackError};
-use crate::rollback::{ActorFilter, Earlier, LiveState, Plan, Selection, candidate_paths, earlier, plan_with, wants_earlier};
+use crate::rollback::{
+    ActorFilter, Earlier, LiveState, Plan, Selection, candidate_paths, earlier, plan_with, wants_earlier,
+};
 
 use super::capture_loop::CommandQueue;
 use super::command::Command;

@@ -93,6 +93,13 @@ fn say(board: &Board, report: &BpfReport, tests: &SelfTest) {
         "BPF on replacements of legacy tables",
         "BPF programs did not attach; replacements are not seen",
     );
+    tell(
+        "ioctls",
+        report.sees_ioctls(),
+        tests.ioctls_passed(),
+        "BPF on ioctls about links",
+        "BPF programs did not attach; links made by ioctl have no actor",
+    );
     let programs = report.programs.iter().map(|program| {
         let (attached, detail) = match &program.state {
             ProgramState::Attached { verified_instructions: Some(count) } => {

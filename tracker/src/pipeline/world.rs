@@ -10,6 +10,7 @@ use crate::model::nft::{NftItem, NftSubject, TableRef};
 use crate::model::path::{AbsPath, Inode};
 use crate::model::route::RouteSubject;
 use crate::model::subject::{Snapshot, Subject};
+use crate::model::traffic::{INGRESS, QdiscSubject, ROOT, major};
 
 /// What the pipeline keeps of a living object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +25,14 @@ pub struct Tracked {
     pub ifname: Option<String>,
     /// Inode, for paths: a moved file keeps it.
     pub inode: Option<Inode>,
+    /// Where a qdisc hangs.
+    pub parent: Option<u32>,
 }
 
 impl Tracked {
     /// What to keep of an object with this content.
     pub fn of(id: ObjectId, snapshot: &Snapshot) -> Self {
-        let (mut handle, mut ifname, mut inode) = (None, None, None);
+        let (mut handle, mut ifname, mut inode, mut parent) = (None, None, None, None);
         match snapshot {
             Snapshot::Nft(nft) => handle = nft.handle(),
             Snapshot::Link(link) => ifname = Some(link.name.as_str().to_owned()),
@@ -37,8 +40,10 @@ impl Tracked {
             Snapshot::IpSet(IpSetSnapshot::Set(set)) => handle = set.seed.map(|seed| Handle(seed.into())),
             Snapshot::IpSet(IpSetSnapshot::Member(_)) | Snapshot::Sysctl(_) => {}
             Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
+            Snapshot::Traffic(traffic) => parent = Some(traffic.parent),
+            Snapshot::Neighbour(_) => {}
         }
-        Self { id, digest: snapshot.digest(), handle, ifname, inode }
+        Self { id, digest: snapshot.digest(), handle, ifname, inode, parent }
     }
 
     /// Whether something of the same name is another thing: made anew, in the kernel's or the filesystem's own words.
@@ -88,6 +93,18 @@ impl World {
         self.objects.keys().filter(|subject| accept(subject)).cloned().collect()
     }
 
+    /// The numbers of all links.
+    pub fn links(&self) -> Vec<Ifindex> {
+        let from = Subject::Link(Ifindex(0));
+        self.objects
+            .range((Bound::Included(from), Bound::Unbounded))
+            .map_while(|(subject, _)| match subject {
+                Subject::Link(ifindex) => Some(*ifindex),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Name of a link.
     pub fn ifname(&self, ifindex: Ifindex) -> Option<&str> {
         self.get(&Subject::Link(ifindex))?.ifname.as_deref()
@@ -108,6 +125,34 @@ impl World {
             .take_while(|known| (known.table, known.tos, known.priority) == (route.table, route.tos, route.priority))
             .cloned()
             .collect()
+    }
+
+    /// What a qdisc's removal takes with it: its classes and filters, and the qdiscs that hang on its classes with all
+    /// below them.
+    pub fn below_qdisc(&self, qdisc: &QdiscSubject) -> Vec<Subject> {
+        let mut majors = vec![qdisc.handle];
+        let mut found = Vec::new();
+        while let Some(major_part) = majors.pop() {
+            for (subject, known) in &self.objects {
+                let hangs_on = match subject {
+                    Subject::Qdisc(below) if below.ifindex == qdisc.ifindex => {
+                        known.parent.filter(|parent| !matches!(*parent, ROOT | INGRESS)).map(major)
+                    }
+                    Subject::TrafficClass(class) if class.ifindex == qdisc.ifindex => Some(major(class.handle)),
+                    Subject::Filter(filter) if filter.ifindex == qdisc.ifindex => Some(major(filter.parent)),
+                    _ => None,
+                };
+                let is_itself = matches!(subject, Subject::Qdisc(below) if below.handle == major_part);
+                if hangs_on != Some(major_part) || is_itself || found.contains(subject) {
+                    continue;
+                }
+                if let Subject::Qdisc(below) = subject {
+                    majors.push(below.handle);
+                }
+                found.push(subject.clone());
+            }
+        }
+        found
     }
 
     /// What a table's removal takes with it.
@@ -191,7 +236,7 @@ mod tests {
     use std::path::Path;
 
     fn tracked(id: u64) -> Tracked {
-        Tracked { id: ObjectId(id), digest: Digest([0; 16]), handle: None, ifname: None, inode: None }
+        Tracked { id: ObjectId(id), digest: Digest([0; 16]), handle: None, ifname: None, inode: None, parent: None }
     }
 
     fn nft(name: &str, item: NftItem) -> Subject {

@@ -1,5 +1,7 @@
 //! Contents as documents and as one line of text.
 
+mod traffic;
+
 use std::fmt::Write;
 
 use crate::control::api::{BaseChainView, ContentView};
@@ -72,6 +74,8 @@ pub(super) fn content_view(
         (Subject::Sysctl(_), Snapshot::Sysctl(set)) => {
             ContentView::Sysctl { value: set.value.clone(), before: set.before.clone() }
         }
+        (subject, Snapshot::Traffic(snapshot)) => traffic::view(subject, snapshot),
+        (Subject::Neighbour(subject), Snapshot::Neighbour(snapshot)) => traffic::neighbour_view(subject, snapshot),
         _ => ContentView::Unknown,
     }
 }
@@ -215,6 +219,11 @@ pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, m
             format!("value {value}, {before}")
         }
         ContentView::Address { dynamic: true, .. } => "dynamic".to_owned(),
+        ContentView::Filter { name: Some(name), .. } => format!("program {name}"),
+        ContentView::Neighbour { address, mac, state, .. } => {
+            let place = address.map(|_| format!("lladdr {mac} ")).unwrap_or_default();
+            format!("{place}{}", state.join(","))
+        }
         ContentView::Path { kind, mode, uid, gid, size, .. } => {
             let size = if kind == "dir" { String::new() } else { format!(" {size} bytes") };
             format!("mode {mode} uid {uid} gid {gid}{size}")

@@ -7,11 +7,13 @@ use std::ops::ControlFlow;
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ChainName, Handle, Ifname, IpSetName, SetName, TableName};
 use crate::model::ipset::IpSetSubject;
+use crate::model::neighbour::{Mac, NeighbourKey};
 use crate::model::nft::{Family, NftItem, NftSubject, TableRef};
 use crate::model::object::Object;
 use crate::model::path::AbsPath;
 use crate::model::subject::{Class, Snapshot, Subject};
 use crate::model::sysctl::SysctlName;
+use crate::model::traffic::HandleWord;
 
 /// How many removed objects an answer holds when nothing living has the name.
 const REMOVED_SHOWN: usize = 5;
@@ -60,6 +62,10 @@ pub enum Locator {
     IpSet { name: IpSetName, member: Option<String> },
     /// A sysctl that was set.
     Sysctl { name: SysctlName },
+    /// Qdiscs, classes or filters of a link; `place` is a handle or where they hang, `pref` a filter's priority.
+    Traffic { class: Class, dev: Ifname, place: Option<String>, pref: Option<u16> },
+    /// A neighbour by its IP address, or forwarding entries by their hardware address.
+    Neighbour { address: String, dev: Option<Ifname> },
 }
 
 impl Locator {
@@ -104,6 +110,10 @@ impl Locator {
             (Self::IpSet { name, member }, Subject::IpSet(subject)) => {
                 subject.set == *name && subject.key() == member.as_deref()
             }
+            (Self::Traffic { dev, place, pref, .. }, subject) => names_traffic(object, subject, dev, place, *pref),
+            (Self::Neighbour { address, dev }, Subject::Neighbour(subject)) => {
+                names_neighbour(object, &subject.key, address, dev.as_ref())
+            }
             _ => false,
         }
     }
@@ -122,6 +132,8 @@ impl Locator {
             Self::IpSet { member: None, .. } => vec![Class::IpSet],
             Self::Sysctl { .. } => vec![Class::Sysctl],
             Self::IpSet { member: Some(_), .. } => vec![Class::Member],
+            Self::Traffic { class, .. } => vec![*class],
+            Self::Neighbour { .. } => vec![Class::Neighbour],
         }
     }
 
@@ -141,6 +153,34 @@ impl Locator {
             _ => None,
         }
     }
+}
+
+/// Whether a qdisc, class or filter is on the link, and at the place where one is given: its own handle, or what it
+/// hangs on. `1:0` is `1:` to tc(8).
+fn names_traffic(object: &Object, subject: &Subject, dev: &Ifname, place: &Option<String>, pref: Option<u16>) -> bool {
+    let Snapshot::Traffic(content) = &object.snapshot else { return false };
+    let (own, hangs_on) = match subject {
+        Subject::Qdisc(qdisc) => (Some(qdisc.handle), content.parent),
+        Subject::TrafficClass(class) => (Some(class.handle), content.parent),
+        Subject::Filter(filter) => (None, filter.parent),
+        _ => return false,
+    };
+    let is_pref = pref.is_none_or(|pref| matches!(subject, Subject::Filter(filter) if filter.priority == pref));
+    let is_place = place.as_deref().is_none_or(|place| {
+        let place = place.strip_suffix('0').filter(|place| place.ends_with(':')).unwrap_or(place);
+        own.into_iter().chain([hangs_on]).any(|handle| HandleWord(handle).to_string() == place)
+    });
+    content.ifname.as_deref() == Some(dev.as_str()) && is_pref && is_place
+}
+
+fn names_neighbour(object: &Object, key: &NeighbourKey, address: &str, dev: Option<&Ifname>) -> bool {
+    let Snapshot::Neighbour(content) = &object.snapshot else { return false };
+    let is_dev = dev.is_none_or(|dev| content.ifname.as_deref() == Some(dev.as_str()));
+    is_dev
+        && match key {
+            NeighbourKey::Address(its) => address.parse() == Ok(*its),
+            NeighbourKey::Forwarding { mac, .. } => Mac(mac).to_string().eq_ignore_ascii_case(address),
+        }
 }
 
 fn is_in(nft: &NftSubject, table: Option<&TableName>, family: Option<Family>) -> bool {
@@ -182,6 +222,15 @@ impl fmt::Display for Locator {
             Self::Sysctl { name } => write!(f, "sysctl {name}"),
             Self::IpSet { name, member: None } => write!(f, "ipset {name}"),
             Self::IpSet { name, member: Some(member) } => write!(f, "member {name} {member}"),
+            Self::Traffic { class, dev, place, pref } => {
+                write!(f, "{class} dev {dev}")?;
+                place.iter().try_for_each(|place| write!(f, " {place}"))?;
+                pref.iter().try_for_each(|pref| write!(f, " pref {pref}"))
+            }
+            Self::Neighbour { address, dev } => {
+                write!(f, "neighbour {address}")?;
+                dev.iter().try_for_each(|dev| write!(f, " dev {dev}"))
+            }
         }
     }
 }

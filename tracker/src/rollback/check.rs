@@ -43,6 +43,10 @@ impl Preconditions {
                     let members = live.ip_sets.iter().map(|(subject, _)| subject);
                     touched.extend(members.filter(|it| matches!(it, Subject::IpSet(member) if member.set == set.set)));
                 }
+                (Action::DeleteQdisc | Action::DeleteTrafficClass, Subject::Qdisc(_) | Subject::TrafficClass(_)) => {
+                    let link = step.subject().link();
+                    touched.extend(link.iter().flat_map(|link| relations.parts(*link)).map(|(subject, _)| subject));
+                }
                 (_, Subject::Path(path)) => {
                     it.paths.insert(path.clone(), live.paths.get(path).cloned().flatten());
                     it.children.extend(live.children.get(path).map(|names| (path.clone(), names.clone())));

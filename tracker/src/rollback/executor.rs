@@ -46,6 +46,8 @@ fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {
         (Subject::Path(path), Snapshot::Path(expected)) => host.remove_path(path, expected),
         (Subject::IpSet(set), Snapshot::IpSet(expected)) => host.delete_ip_set(set, expected),
         (Subject::Sysctl(name), Snapshot::Sysctl(expected)) => host.restore_sysctl(name, expected),
+        (Subject::Neighbour(neighbour), Snapshot::Neighbour(expected)) => host.delete_neighbour(neighbour, expected),
+        (subject, Snapshot::Traffic(expected)) => host.delete_traffic(subject, expected),
         (_, _) => Err(HostError::Drifted {
             object: step.describe(),
             expected: "content of its own class".to_owned(),

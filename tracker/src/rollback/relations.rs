@@ -1,4 +1,4 @@
-//! How links, addresses and routes hang together in the live state.
+//! How links and what belongs to them hang together in the live state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,6 +22,7 @@ pub(super) struct Relations<'a> {
     routes: BTreeMap<Ifindex, Vec<Live<'a>>>,
     ports: BTreeMap<Ifindex, BTreeSet<Ifindex>>,
     uppers: BTreeMap<Ifindex, BTreeSet<Ifindex>>,
+    parts: BTreeMap<Ifindex, Vec<Live<'a>>>,
 }
 
 impl<'a> Relations<'a> {
@@ -37,6 +38,17 @@ impl<'a> Relations<'a> {
                 (Subject::Route(route), Snapshot::Route(content)) => {
                     for oif in outgoing_links(route, content) {
                         it.routes.entry(oif).or_default().push(live);
+                    }
+                }
+                (Subject::Neighbour(neighbour), Snapshot::Neighbour(content)) => {
+                    let bridge = content.controller.filter(|bridge| *bridge != neighbour.ifindex);
+                    for link in bridge.into_iter().chain([neighbour.ifindex]) {
+                        it.parts.entry(link).or_default().push(live);
+                    }
+                }
+                (Subject::Qdisc(_) | Subject::TrafficClass(_) | Subject::Filter(_), _) => {
+                    if let Some(link) = subject.link() {
+                        it.parts.entry(link).or_default().push(live);
                     }
                 }
                 _ => {}
@@ -73,6 +85,11 @@ impl<'a> Relations<'a> {
         self.addresses.get(&ifindex).into_iter().flatten().copied()
     }
 
+    /// Neighbours, forwarding entries (also those of its ports, for a bridge), qdiscs, classes and filters of the link.
+    pub(super) fn parts(&self, ifindex: Ifindex) -> impl Iterator<Item = Live<'a>> {
+        self.parts.get(&ifindex).into_iter().flatten().copied()
+    }
+
     /// Routes with a next hop through the link.
     pub(super) fn routes(&self, ifindex: Ifindex) -> impl Iterator<Item = Live<'a>> {
         self.routes.get(&ifindex).into_iter().flatten().copied()
@@ -91,7 +108,7 @@ impl<'a> Relations<'a> {
     pub(super) fn attached(&self, ifindex: Ifindex) -> Vec<Live<'a>> {
         let mut all = Vec::new();
         for end in std::iter::once(ifindex).chain(self.peer(ifindex)) {
-            all.extend(self.addresses(end).chain(self.routes(end)));
+            all.extend(self.addresses(end).chain(self.routes(end)).chain(self.parts(end)));
             let links = std::iter::once(end).chain(self.ports(end)).chain(self.uppers(end));
             all.extend(links.filter_map(|link| self.link(link)).map(|(live, _)| live));
         }

@@ -33,8 +33,14 @@ pub enum Action {
         /// What it is to be: 0 drop, 1 accept.
         policy: u32,
     },
+    /// Deletes a traffic control filter.
+    DeleteFilter,
+    DeleteTrafficClass,
+    /// Deletes a qdisc with all that hangs below it.
+    DeleteQdisc,
     DeleteIpRule,
     DeleteRoute,
+    DeleteNeighbour,
     DeleteAddress,
     DeleteLink,
     DeleteMember,
@@ -61,22 +67,26 @@ impl Action {
             Self::DeleteFlowtable => 5,
             Self::DeleteTable => 6,
             Self::SetPolicy { .. } => 7,
-            Self::DeleteIpRule => 8,
-            Self::DeleteRoute => 9,
-            Self::DeleteAddress => 10,
-            Self::DeleteLink => 11,
-            Self::DeleteMember => 12,
-            Self::DestroyIpSet { is_list: true } => 13,
-            Self::DestroyIpSet { is_list: false } => 14,
-            Self::RestoreSysctl => 14,
-            Self::RemoveFile => 20,
-            Self::RemoveDir => 21,
+            Self::DeleteFilter => 8,
+            Self::DeleteTrafficClass => 9,
+            Self::DeleteQdisc => 10,
+            Self::DeleteIpRule => 11,
+            Self::DeleteRoute => 12,
+            Self::DeleteNeighbour => 13,
+            Self::DeleteAddress => 14,
+            Self::DeleteLink => 15,
+            Self::DeleteMember => 16,
+            Self::DestroyIpSet { is_list: true } => 17,
+            Self::DestroyIpSet { is_list: false } => 18,
+            Self::RestoreSysctl => 19,
+            Self::RemoveFile => 24,
+            Self::RemoveDir => 25,
         }
     }
 
     /// Whether the step is part of the one nf_tables batch.
     pub fn is_nft(self) -> bool {
-        self.phase() < Self::DeleteIpRule.phase()
+        self.phase() <= Self::SetPolicy { policy: 0 }.phase()
     }
 }
 

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-use netdeed_tests::namespace::in_netns;
+use netdeed_tests::namespace::{in_netns, run};
 use netdeed_tracker::capture::rtnetlink::{Listing, RtSource, dump, dump_of};
 use netdeed_tracker::capture::{Raw, RawSource};
 use netdeed_tracker::decode::rtnl::{decode, fill_names, may_drop_routes};
 use netdeed_tracker::model::gap::Source;
 use netdeed_tracker::model::ids::{Ifindex, Ifname, NetlinkSeq, Portid};
 use netdeed_tracker::model::observation::Observation;
-use netdeed_tracker::model::subject::{Snapshot, Subject};
+use netdeed_tracker::model::subject::{Class, Snapshot, Subject};
+use netdeed_tracker::model::traffic::FilterSubject;
 
 use crate::listing::{ip, only, wait_for};
 
@@ -42,8 +43,10 @@ impl Mirror {
         for observation in &observations {
             let Observation::Rtnetlink { subject, after, .. } = observation else { panic!("{observation:?}") };
             match after {
+                // the kernel keeps one for each port of a bridge, which a listing leaves out
+                Some(Snapshot::Neighbour(neighbour)) if neighbour.is_bridges_own() => None,
                 Some(snapshot) => self.known.insert(subject.clone(), snapshot.clone()),
-                None => self.known.remove(subject),
+                None => self.forget(subject),
             };
         }
         if observations.iter().any(may_drop_routes) {
@@ -51,6 +54,18 @@ impl Mirror {
             self.known.retain(|subject, _| !matches!(subject, Subject::Route(_)) || live.contains_key(subject));
         }
         self.seen.extend(observations);
+    }
+
+    /// Forgets what went, with what goes unannounced: what is part of a link, and the filters that one number stands for.
+    fn forget(&mut self, gone: &Subject) -> Option<Snapshot> {
+        self.known.retain(|subject, _| match (gone, subject) {
+            (Subject::Link(link), subject) => subject.link() != Some(*link),
+            (Subject::Filter(all), Subject::Filter(filter)) if all.handle == 0 => {
+                FilterSubject { handle: 0, ..filter.clone() } != *all
+            }
+            _ => true,
+        });
+        self.known.remove(gone)
     }
 
     /// Waits until what is known is what is there.
@@ -158,6 +173,31 @@ fn make_ip_rules() {
     ip("rule del lookup 5 priority 700");
 }
 
+fn make_traffic_and_neighbours() {
+    let tc = |arguments: &str| run(&format!("tc {arguments}"));
+    tc("qdisc add dev nd0 root handle 1: htb default 10");
+    tc("class add dev nd0 parent 1: classid 1:10 htb rate 1mbit");
+    tc("class add dev nd0 parent 1:10 classid 1:20 htb rate 512kbit");
+    tc("qdisc add dev nd0 parent 1:20 handle 20: pfifo limit 5");
+    tc("filter add dev nd0 parent 1: protocol ip pref 3 u32 match ip dst 10.1.0.0/16 flowid 1:20");
+    tc("qdisc add dev nd1 clsact");
+    tc("filter add dev nd1 ingress protocol all pref 1 u32 match u32 0 0 action mirred egress redirect dev lo");
+    tc("filter add dev nd1 egress protocol ip pref 2 u32 match ip src 10.2.0.0/16 classid 1:1");
+    tc("filter add dev nd1 egress protocol ip pref 5 u32 match ip src 10.2.0.0/16 classid 1:1");
+    tc("filter del dev nd1 egress protocol ip pref 5");
+    ip("neigh add 10.1.0.50 lladdr 02:00:00:00:00:50 nud permanent dev nd0");
+    ip("neigh add fd00:1::50 lladdr 02:00:00:00:00:50 nud permanent dev nd0");
+    ip("neigh add 10.1.0.51 lladdr 02:00:00:00:00:51 nud reachable dev nd0");
+    ip("neigh add 10.1.0.52 lladdr 02:00:00:00:00:52 nud permanent dev nd0");
+    ip("neigh replace 10.1.0.52 lladdr 02:00:00:00:00:52 nud stale dev nd0");
+    ip("neigh add 10.1.0.53 lladdr 02:00:00:00:00:53 nud permanent dev nd0");
+    ip("neigh change 10.1.0.53 lladdr 02:00:00:00:00:54 nud permanent dev nd0");
+    run("bridge fdb add 02:00:00:00:00:60 dev vx0 dst 192.0.2.7 self permanent");
+    run("bridge fdb add 02:00:00:00:00:61 dev tap1 master static");
+    run("bridge fdb add 02:00:00:00:00:62 dev tap1 master static");
+    run("bridge fdb del 02:00:00:00:00:62 dev tap1 master");
+}
+
 #[test]
 fn notifications_add_up_to_a_listing() {
     in_netns(|| {
@@ -170,6 +210,11 @@ fn notifications_add_up_to_a_listing() {
         mirror.assert_equals_listing();
         make_ip_rules();
         mirror.assert_equals_listing();
+        make_traffic_and_neighbours();
+        mirror.assert_equals_listing();
+        let told = |class: Class| mirror.known.iter().filter(|(subject, now)| Class::of(subject, now) == class).count();
+        let counts = [Class::Qdisc, Class::Tclass, Class::Filter, Class::Neighbour].map(told);
+        assert_eq!(counts, [3, 2, 3, 5]);
         assert!(mirror.known.len() > 60, "{}", mirror.known.len());
         let hops = mirror.known.keys().filter(|subject| match subject {
             Subject::Route(route) => route.to_string().starts_with("fd00:9::/64") && route.gateway.is_some(),

@@ -83,6 +83,39 @@ enum Thing {
         /// The address, with or without its prefix length
         address: String,
     },
+    /// A queueing discipline (tc)
+    Qdisc {
+        /// Its link
+        dev: String,
+        /// Its handle such as `1:`, or where it hangs: `root`, `ingress` or a class [default: any]
+        place: Option<String>,
+    },
+    /// A class of a queueing discipline (tc)
+    Tclass {
+        /// Its link
+        dev: String,
+        /// Its handle such as `1:10`, or what it hangs on [default: any]
+        place: Option<String>,
+    },
+    /// A traffic control filter (tc)
+    #[command(after_help = "Example: netdeed who filter eth0 ingress --pref 1")]
+    Filter {
+        /// Its link
+        dev: String,
+        /// Where it hangs: `ingress`, `egress`, a qdisc or a class [default: any]
+        place: Option<String>,
+        /// Its priority
+        #[arg(short, long)]
+        pref: Option<u16>,
+    },
+    /// A neighbour, or the forwarding entries of a bridge or vxlan link for one hardware address
+    Neighbour {
+        /// IP or hardware address
+        address: String,
+        /// Its link [default: any]
+        #[arg(short, long)]
+        dev: Option<String>,
+    },
     /// A directory
     Dir {
         /// Its path
@@ -167,6 +200,10 @@ fn query(thing: Thing) -> Result<WhoQuery, CliError> {
         Thing::Link { name } => WhoQuery { name: Some(name), ..class("link") },
         Thing::Route { destination } => WhoQuery { destination: Some(destination), ..class("route") },
         Thing::Address { address } => WhoQuery { address: Some(address), ..class("address") },
+        Thing::Qdisc { dev, place } => WhoQuery { dev: Some(dev), place, ..class("qdisc") },
+        Thing::Tclass { dev, place } => WhoQuery { dev: Some(dev), place, ..class("tclass") },
+        Thing::Filter { dev, place, pref } => WhoQuery { dev: Some(dev), place, pref, ..class("filter") },
+        Thing::Neighbour { address, dev } => WhoQuery { address: Some(address), dev, ..class("neighbour") },
         Thing::Dir { path } => WhoQuery { path: Some(absolute(path)?), ..class("dir") },
         Thing::File { path } => WhoQuery { path: Some(absolute(path)?), ..class("file") },
         Thing::Sysctl { name } => WhoQuery { name: Some(name), ..class("sysctl") },

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::model::ids::Tgid;
+use crate::model::link::AddressSubject;
 use crate::model::observation::TaskRef;
 use crate::model::process::{ExecId, Image, Placement, ProcessKey, ProcessSource};
+use crate::model::subject::Subject;
 
 const HERE: NetnsId = NetnsId(1);
 const POD: NetnsId = NetnsId(2);
@@ -52,7 +54,7 @@ fn request(pid: u32, time: u64, protocol: u32, netns: NetnsId, messages: Vec<Req
 }
 
 fn message(kind: u16, seq: u32, link: LinkMention) -> RequestMessage {
-    RequestMessage { kind, flags: 0x605, seq: NetlinkSeq(seq), link }
+    RequestMessage { kind, flags: 0x605, seq: NetlinkSeq(seq), link, about: Vec::new(), is_deferred: false }
 }
 
 fn named(name: &str) -> LinkMention {
@@ -60,7 +62,7 @@ fn named(name: &str) -> LinkMention {
 }
 
 fn veth(name: &str) -> LinkNames<'_> {
-    LinkNames { ifindex: Ifindex(9), name, old_name: None, kind: Some("veth") }
+    LinkNames { ifindex: Ifindex(9), name, old_name: None, kind: Some("veth"), taken: &[] }
 }
 
 fn pid_of(found: &Match) -> Option<u32> {
@@ -250,4 +252,105 @@ fn a_thread_that_executed_another_program_may_have_committed_before_or_after() {
     list.messages = vec![message(10 << 8 | 7, 1, LinkMention::default())];
     table.open(list, actor);
     assert_eq!(table.committed_by(Tid(11), 3, HERE, WINDOW), Match::None, "a query commits nothing");
+}
+
+fn ipv6(last: u16) -> Subject {
+    let address = std::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last).into();
+    Subject::Address(AddressSubject { ifindex: Ifindex(9), address, prefix: 64 })
+}
+
+/// A request to add (20) or delete (21) IPv6 addresses.
+fn addresses(kind: u16, about: &[u16], is_deferred: bool) -> Vec<RequestMessage> {
+    let about = about.iter().map(|last| ipv6(*last)).collect();
+    vec![RequestMessage { about, is_deferred, ..message(kind, 1, LinkMention::default()) }]
+}
+
+#[test]
+fn an_ipv6_address_is_matched_by_what_the_request_is_about() {
+    let mut table = RequestTable::default();
+    for (pid, netns, kind, last) in [(10, HERE, 20, 1), (11, HERE, 20, 2), (12, POD, 20, 3), (13, HERE, 21, 4)] {
+        let (request, actor) = request(pid, 5, NETLINK_ROUTE, netns, addresses(kind, &[last], false));
+        table.open(request, actor);
+    }
+    let told = |last, is_removal| table.about(&ipv6(last), is_removal, Portid(0), HERE, WINDOW);
+    assert_eq!(pid_of(&told(1, false)), Some(10));
+    assert_eq!(pid_of(&told(2, false)), Some(11));
+    assert!(matches!(told(1, false), Match::One { is_exact: false, .. }));
+    assert_eq!(told(1, true), Match::None, "nobody asked to remove it");
+    assert_eq!(told(3, false), Match::None, "that address is in another network namespace");
+    assert_eq!((told(4, false), pid_of(&told(4, true))), (Match::None, Some(13)));
+    assert_eq!(pid_of(&table.about(&ipv6(1), false, Portid(10), HERE, WINDOW)), Some(10));
+    assert!(matches!(table.about(&ipv6(1), false, Portid(10), HERE, WINDOW), Match::One { is_exact: true, .. }));
+}
+
+#[test]
+fn two_that_ask_for_one_address_are_both_named_and_a_cut_request_proves_nothing() {
+    let mut table = RequestTable::default();
+    for pid in [10, 11] {
+        let (request, actor) = request(pid, 5, NETLINK_ROUTE, HERE, addresses(20, &[1], false));
+        table.open(request, actor);
+    }
+    assert_eq!(several(&table.about(&ipv6(1), false, Portid(0), HERE, WINDOW)), 2);
+    let (mut flush, actor) = request(12, 5, NETLINK_ROUTE, HERE, addresses(21, &[5, 6], false));
+    flush.is_truncated = true;
+    table.open(flush, actor);
+    assert_eq!(pid_of(&table.about(&ipv6(5), true, Portid(0), HERE, WINDOW)), Some(12));
+    assert_eq!(
+        table.about(&ipv6(7), true, Portid(0), HERE, WINDOW),
+        Match::Lost,
+        "it may stand behind what was captured"
+    );
+    assert_eq!(table.about(&ipv6(7), false, Portid(0), HERE, WINDOW), Match::None);
+}
+
+#[test]
+fn what_a_worker_announces_later_is_still_the_requesters() {
+    let mut table = RequestTable::default();
+    for (pid, last, is_deferred) in [(10, 1, true), (11, 2, false)] {
+        let (request, actor) = request(pid, 5, NETLINK_ROUTE, HERE, addresses(20, &[last], is_deferred));
+        table.open(request, actor);
+        table.close(Tid(pid), BootTime(10), Portid(pid));
+    }
+    let later = Window { after: BootTime(1_000_000), before: BootTime(2_000_000) };
+    table.forget_before(later);
+    assert_eq!(pid_of(&table.about(&ipv6(1), false, Portid(0), HERE, later)), Some(10));
+    assert_eq!(table.about(&ipv6(2), false, Portid(0), HERE, later), Match::None, "that was announced at once");
+    assert_eq!(table.about(&ipv6(1), true, Portid(0), HERE, later), Match::None);
+    let much_later = Window { after: BootTime(6_000_000_000), before: BootTime(6_000_000_001) };
+    table.forget_before(much_later);
+    assert_eq!(table.about(&ipv6(1), false, Portid(0), HERE, much_later), Match::None);
+}
+
+#[test]
+fn an_ioctl_names_links_as_netlink_does_and_answers_no_sequence_number() {
+    let mut table = RequestTable::default();
+    let bridge = LinkMention { kind: Some("bridge".to_owned()), ..named("br7") };
+    let (mut by_ioctl, actor) = request(10, 5, IOCTL, HERE, vec![message(RTM_NEWLINK, 0, bridge)]);
+    by_ioctl.portid = Portid(0);
+    assert!(RequestTable::is_change(&by_ioctl));
+    table.open(by_ioctl, actor);
+    let link = LinkNames { kind: Some("bridge"), ..veth("br7") };
+    assert_eq!(pid_of(&table.naming(link, LinkAct::Appeared, HERE, WINDOW)), Some(10));
+    assert_eq!(table.numbered(Portid(77), NetlinkSeq(0), HERE, WINDOW), Match::None);
+}
+
+#[test]
+fn a_link_keeps_its_number_when_it_moves_unless_somebody_has_it() {
+    let mut table = RequestTable::default();
+    let moved = LinkMention { ifindex: Some(Ifindex(4)), moves_netns: true, ..LinkMention::default() };
+    let (request, actor) = request(10, 5, NETLINK_ROUTE, POD, vec![message(RTM_NEWLINK, 1, moved)]);
+    table.open(request, actor);
+    let link = |ifindex, taken| LinkNames { ifindex: Ifindex(ifindex), taken, ..veth("x") };
+    let here = |table: &mut RequestTable, link| pid_of(&table.naming(link, LinkAct::Appeared, HERE, WINDOW));
+    assert_eq!(here(&mut table, link(9, &[])), None, "the kernel had no reason to give it another number");
+    assert_eq!(here(&mut table, link(9, &[Ifindex(4)])), Some(10));
+    let mut table = RequestTable::default();
+    let moved = LinkMention { ifindex: Some(Ifindex(4)), moves_netns: true, ..LinkMention::default() };
+    let (request, actor) = request_again(moved);
+    table.open(request, actor);
+    assert_eq!(here(&mut table, link(4, &[])), Some(10));
+}
+
+fn request_again(link: LinkMention) -> (Request, Arc<Actor>) {
+    request(10, 5, NETLINK_ROUTE, POD, vec![message(RTM_NEWLINK, 1, link)])
 }

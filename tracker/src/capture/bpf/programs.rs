@@ -110,7 +110,7 @@ pub(super) const NOTIFY: &str = "netdeed_notify";
 
 /// Every program, in the order of attaching: exits before forks (so that what is seen to begin is seen to end), the end
 /// of a call before its begin.
-pub(super) const PROGRAMS: [Program; 12] = [
+pub(super) const PROGRAMS: [Program; 14] = [
     raw!("netdeed_exit", "sched_process_exit", exit),
     raw!("netdeed_exec", "sched_process_exec", exec),
     raw!("netdeed_fork", "sched_process_fork", fork),
@@ -122,6 +122,8 @@ pub(super) const PROGRAMS: [Program; 12] = [
     syscall!("netdeed_sendmmsg", "sys_enter_sendmmsg", requests, Some("netdeed_sendmmsg_done")),
     syscall!("netdeed_setsockopt_done", "sys_exit_setsockopt", sockets, None),
     syscall!("netdeed_setsockopt", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt_done")),
+    syscall!("netdeed_ioctl_done", "sys_exit_ioctl", sockets, None),
+    syscall!("netdeed_ioctl", "sys_enter_ioctl", sockets, Some("netdeed_ioctl_done")),
     Program {
         name: NOTIFY,
         hook: "fentry:nlmsg_notify",
@@ -236,8 +238,16 @@ mod tests {
         let usable = |offsets: &Offsets| {
             PROGRAMS.iter().filter(|program| (program.needs)(offsets)).map(|program| program.name).collect::<Vec<_>>()
         };
-        let expected =
-            ["netdeed_exit", "netdeed_exec", "netdeed_fork", "netdeed_setsockopt_done", "netdeed_setsockopt", NOTIFY];
+        let expected = [
+            "netdeed_exit",
+            "netdeed_exec",
+            "netdeed_fork",
+            "netdeed_setsockopt_done",
+            "netdeed_setsockopt",
+            "netdeed_ioctl_done",
+            "netdeed_ioctl",
+            NOTIFY,
+        ];
         assert_eq!(usable(&without_portid), expected);
         assert!(usable(&Offsets { task_start_boottime: ABSENT, ..every(1) }).is_empty());
         assert_eq!(usable(&Offsets { task_loginuid: ABSENT, ..every(1) }).len(), PROGRAMS.len());

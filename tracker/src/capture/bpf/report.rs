@@ -64,6 +64,11 @@ impl BpfReport {
         self.attached(&["netdeed_setsockopt_done", "netdeed_setsockopt"])
     }
 
+    /// Whether links made by ioctl have an actor.
+    pub fn sees_ioctls(&self) -> bool {
+        self.attached(&["netdeed_ioctl_done", "netdeed_ioctl"])
+    }
+
     /// Whether notifications are seen where they are caused.
     pub fn sees_notifications(&self) -> bool {
         self.attached(&[super::programs::NOTIFY])

@@ -1,18 +1,22 @@
 //! Listing what is there, in the order the kernel keeps it.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use futures::StreamExt;
-use libc::{AF_INET, AF_INET6, AF_UNSPEC, IFLA_EXT_MASK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST};
+use libc::{AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC, IFLA_EXT_MASK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST};
 use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_sys::{SocketAddr, protocols::NETLINK_ROUTE};
 use rtnetlink::proto::{self, ConnectionHandle};
 use rustix::io::Errno;
 
+use super::traffic;
 use crate::capture::CaptureError;
 use crate::decode::rtnl::attributes::push;
+use crate::decode::rtnl::neighbour::is_set;
 use crate::decode::rtnl::objects;
 use crate::decode::rtnl::wire::Wire;
+use crate::model::neighbour::NeighbourKey;
 use crate::model::subject::{Snapshot, Subject};
 
 const ATTEMPTS: u32 = 10;
@@ -30,11 +34,16 @@ pub enum Listing {
     Routes,
     /// IPv4 and IPv6 ip rules.
     IpRules,
+    /// IPv4 and IPv6 neighbours and forwarding entries that somebody set.
+    Neighbours,
+    /// Qdiscs, classes and filters that somebody set.
+    Traffic,
 }
 
 impl Listing {
     /// Every listing.
-    pub const ALL: [Self; 4] = [Self::Links, Self::Addresses, Self::Routes, Self::IpRules];
+    pub const ALL: [Self; 6] =
+        [Self::Links, Self::Addresses, Self::Routes, Self::IpRules, Self::Neighbours, Self::Traffic];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +51,8 @@ impl Listing {
             Self::Addresses => "addresses",
             Self::Routes => "routes",
             Self::IpRules => "ip rules",
+            Self::Neighbours => "neighbours",
+            Self::Traffic => "qdiscs",
         }
     }
 
@@ -52,11 +63,13 @@ impl Listing {
             Self::Addresses => (libc::RTM_GETADDR, 8, &[AF_INET, AF_INET6]),
             Self::Routes => (libc::RTM_GETROUTE, 12, &[AF_INET, AF_INET6]),
             Self::IpRules => (libc::RTM_GETRULE, 12, &[AF_INET, AF_INET6]),
+            Self::Neighbours => (libc::RTM_GETNEIGH, 12, &[AF_INET, AF_INET6, AF_BRIDGE]),
+            Self::Traffic => (libc::RTM_GETQDISC, 20, &[AF_UNSPEC]),
         }
     }
 }
 
-/// Lists all links, addresses, routes and ip rules of the calling thread's network namespace. Blocks, and runs an event
+/// Lists everything of [`Listing::ALL`] of the calling thread's network namespace. Blocks, and runs an event
 /// loop meanwhile: not to be called from within one.
 ///
 /// # Errors
@@ -95,26 +108,50 @@ fn run(listings: &[Listing]) -> Result<Vec<(Subject, Snapshot)>, CaptureError> {
         for listing in listings {
             let (_, _, families) = listing.request();
             for family in families {
-                found.extend(list(&handle, *listing, *family).await?);
+                found.extend(list(&handle, *listing, request(*listing, *family)).await?);
+            }
+            if *listing == Listing::Traffic {
+                traffic::list_below(&handle, &mut found).await?;
             }
         }
+        forget_ports_own(&mut found);
         Ok(found)
     })
 }
 
-async fn list(
+/// The addresses of bridges themselves that the kernel keeps, one for each port: they have the address of a link.
+fn forget_ports_own(found: &mut Vec<(Subject, Snapshot)>) {
+    let macs: BTreeSet<Vec<u8>> = found
+        .iter()
+        .filter_map(|(_, snapshot)| match snapshot {
+            Snapshot::Link(link) => Some(link.mac.clone()),
+            _ => None,
+        })
+        .collect();
+    found.retain(|(subject, snapshot)| match (subject, snapshot) {
+        (Subject::Neighbour(neighbour), Snapshot::Neighbour(content)) if content.is_bridges_own() => {
+            !matches!(&neighbour.key, NeighbourKey::Forwarding { mac, .. } if macs.contains(mac))
+        }
+        _ => true,
+    });
+}
+
+/// Lists what a request asks for.
+pub(super) async fn list(
     handle: &ConnectionHandle<Wire>,
     listing: Listing,
-    family: i32,
+    request: Wire,
 ) -> Result<Vec<(Subject, Snapshot)>, CaptureError> {
+    let family = request.body.first().copied();
     for _ in 0..ATTEMPTS {
-        if let Some(messages) = attempt(handle, listing, family).await? {
+        if let Some(messages) = attempt(handle, listing, &request).await? {
             return Ok(messages
                 .into_iter()
                 // where a family has no handler the kernel lists all families instead
-                .filter(|message| message.body.first().copied() == u8::try_from(family).ok())
+                .filter(|message| message.body.first().copied() == family)
                 .filter_map(|message| objects(message.kind, &message.body))
                 .flatten()
+                .filter(|(_, snapshot)| !matches!(snapshot, Snapshot::Neighbour(found) if !is_set(found)))
                 .collect());
         }
     }
@@ -125,11 +162,11 @@ async fn list(
 async fn attempt(
     handle: &ConnectionHandle<Wire>,
     listing: Listing,
-    family: i32,
+    request: &Wire,
 ) -> Result<Option<Vec<Wire>>, CaptureError> {
     let mut header = NetlinkHeader::default();
     header.flags = (NLM_F_REQUEST | NLM_F_DUMP) as u16;
-    let request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request(listing, family)));
+    let request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request.clone()));
     let mut answers = handle
         .request(request, SocketAddr::new(0, 0))
         .map_err(|source| failed("send a request", io::Error::other(source)))?;
@@ -162,6 +199,8 @@ fn answer_to_error(listing: Listing, source: io::Error) -> Result<Option<Vec<Wir
                 Listing::Addresses => "list addresses",
                 Listing::Routes => "list routes",
                 Listing::IpRules => "list ip rules",
+                Listing::Neighbours => "list neighbours",
+                Listing::Traffic => "list qdiscs",
             },
             source,
         }),

@@ -1,8 +1,10 @@
-//! Links, addresses, routes and ip rules: the kernel's notifications and its listings.
+//! Links and what belongs to them, routes and ip rules: the kernel's notifications and its listings.
 //!
 //! Subscribe first, list second: what changes in between is then in both, and nothing is in neither.
 
 mod dump;
+mod filter;
+mod traffic;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -18,7 +20,7 @@ pub use dump::{Listing, dump, dump_of};
 /// Larger than any notification: the kernel builds most in a page, those of links in at most 32 KiB.
 const DATAGRAM: usize = 64 << 10;
 
-const GROUPS: [u32; 7] = [
+const GROUPS: [u32; 9] = [
     libc::RTNLGRP_LINK,
     libc::RTNLGRP_IPV4_IFADDR,
     libc::RTNLGRP_IPV6_IFADDR,
@@ -26,11 +28,14 @@ const GROUPS: [u32; 7] = [
     libc::RTNLGRP_IPV6_ROUTE,
     libc::RTNLGRP_IPV4_RULE,
     libc::RTNLGRP_IPV6_RULE,
+    libc::RTNLGRP_NEIGH,
+    libc::RTNLGRP_TC,
 ];
 
 /// A subscription to the notifications of one network namespace.
 ///
-/// Neighbours, queueing disciplines and multicast routes are not subscribed.
+/// Multicast routes are not subscribed. Neighbours that come and go with traffic are dropped by the kernel, before they
+/// take room in the queue.
 pub struct RtSource {
     socket: Socket,
     datagram: Vec<u8>,
@@ -48,6 +53,7 @@ impl RtSource {
         sockopt::set_socket_recv_buffer_size_force(&socket, receive_buffer)
             .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, receive_buffer))
             .map_err(|source| io("set the receive buffer", source.into()))?;
+        filter::attach(&socket).map_err(|source| io("attach a filter", source))?;
         let groups = GROUPS.iter().fold(0, |mask, group| mask | 1 << (group - 1));
         socket.bind(&SocketAddr::new(0, groups)).map_err(|source| io("subscribe", source))?;
         Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM) })

@@ -135,7 +135,8 @@ impl FollowQuery {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WhoQuery {
-    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `dir`, `file`, `ipset` or `sysctl`.
+    /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `qdisc`, `tclass`, `filter`, `neighbour`, `dir`, `file`,
+    /// `ipset` or `sysctl`.
     pub class: Option<String>,
     /// Name of a chain, table, set or link.
     pub name: Option<String>,
@@ -151,8 +152,14 @@ pub struct WhoQuery {
     pub handle: Option<Handle>,
     /// Destination of a route: `default`, an address or a prefix.
     pub destination: Option<String>,
-    /// An address, with or without its prefix length.
+    /// An address, with or without its prefix length; a neighbour's IP or hardware address.
     pub address: Option<String>,
+    /// Link of a qdisc, class or filter (needed), or of a neighbour.
+    pub dev: Option<String>,
+    /// Where a qdisc, class or filter is: its handle or what it hangs on, `root`, `ingress` or `egress`.
+    pub place: Option<String>,
+    /// Priority of a filter.
+    pub pref: Option<u16>,
     /// An absolute path.
     pub path: Option<String>,
     /// All that ever had the name, not only what has it now.
@@ -188,6 +195,13 @@ impl WhoQuery {
                 Locator::Sysctl { name: SysctlName::parse(text).ok_or_else(bad)? }
             }
             "ipset" => Locator::IpSet { name: name()?.into(), member: self.member.clone() },
+            "qdisc" => self.traffic(Class::Qdisc)?,
+            "tclass" => self.traffic(Class::Tclass)?,
+            "filter" => self.traffic(Class::Filter)?,
+            "neighbour" => Locator::Neighbour {
+                address: needed(self.address.as_deref(), "address")?.to_owned(),
+                dev: self.dev.as_deref().map(Into::into),
+            },
             "dir" | "file" => {
                 let text = needed(self.path.as_deref(), "path")?;
                 let bad = || BadRequest(format!("expected an absolute path without `..` but found `{text}`"));
@@ -195,7 +209,8 @@ impl WhoQuery {
             }
             other => {
                 return Err(BadRequest(format!(
-                    "expected class rule, chain, table, set, link, route, address, dir, file, ipset or sysctl but found `{other}`"
+                    "expected class rule, chain, table, set, link, route, address, qdisc, tclass, filter, neighbour, dir, \
+                     file, ipset or sysctl but found `{other}`"
                 )));
             }
         })
@@ -216,6 +231,11 @@ impl WhoQuery {
             chain: needed(self.chain.as_deref(), "chain")?.into(),
             place,
         })
+    }
+
+    fn traffic(&self, class: Class) -> Result<Locator, BadRequest> {
+        let dev = needed(self.dev.as_deref(), "dev")?.into();
+        Ok(Locator::Traffic { class, dev, place: self.place.clone(), pref: self.pref })
     }
 
     fn address(&self) -> Result<Locator, BadRequest> {

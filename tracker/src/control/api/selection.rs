@@ -108,7 +108,8 @@ pub struct ResetRequest {
 impl ResetRequest {
     /// The reset that carries out what a plan request asks about.
     pub fn of(request: PlanRequest) -> Self {
-        let PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes, export: _ } = request;
+        let PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes, export: _ } =
+            request;
         Self {
             owner,
             include_inferred,

@@ -89,7 +89,8 @@ fn iproute2s_veth_request_names_both_ends() {
         kind: Some("veth".to_owned()),
         moves_netns: true,
     };
-    assert_eq!(message, RequestMessage { kind: 16, flags: 0x605, seq: NetlinkSeq(0x6b00_7d91), link });
+    let (seq, about) = (NetlinkSeq(0x6b00_7d91), Vec::new());
+    assert_eq!(message, RequestMessage { kind: 16, flags: 0x605, seq, link, about, is_deferred: false });
 }
 
 #[test]

@@ -48,6 +48,11 @@ impl<'a> AddressView<'a> {
         })
     }
 
+    /// Whether it is an IPv4 address.
+    pub fn is_ipv4(&self) -> bool {
+        self.family == AF_INET as u8
+    }
+
     /// Whether the kernel made it a secondary of another IPv4 address, with which it goes unless promoted.
     pub fn is_secondary(&self) -> bool {
         self.family == AF_INET as u8 && self.flags & IFA_F_SECONDARY != 0

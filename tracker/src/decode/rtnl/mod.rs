@@ -1,4 +1,4 @@
-//! rtnetlink: datagrams of links, addresses, routes and ip rules.
+//! rtnetlink: datagrams of links, addresses, routes, ip rules, neighbours and traffic control.
 //!
 //! Attributes are looked up one by one rather than through typed messages: a typed message is all or nothing, and one
 //! attribute a newer kernel sends in another form would hide the object.
@@ -15,13 +15,17 @@ pub mod hop;
 pub mod ip_rule;
 mod ip_rule_text;
 pub mod link;
+pub mod neighbour;
 pub mod route;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
 pub mod wire;
 
 use libc::{
-    RTA_OIF, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWROUTE, RTM_NEWRULE,
+    RTA_OIF, RTM_DELACTION, RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELQDISC, RTM_DELROUTE, RTM_DELRULE,
+    RTM_DELTCLASS, RTM_DELTFILTER, RTM_GETNEIGH, RTM_NEWACTION, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWQDISC,
+    RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWTCLASS, RTM_NEWTFILTER,
 };
 use netlink_packet_core::NetlinkBuffer;
 
@@ -30,6 +34,10 @@ use crate::model::observation::Observation;
 use crate::model::subject::{Snapshot, Subject};
 
 pub use ip_rule::selector_count;
+
+/// `RTM_NEWCHAIN` and `RTM_DELCHAIN`: of traffic control; what is in a chain is announced by itself.
+const RTM_NEWCHAIN: u16 = 100;
+const RTM_DELCHAIN: u16 = 101;
 
 /// The objects of one message: none when it is about nothing that is recorded, several for an IPv6 multipath route.
 pub type Decoded = Vec<(Subject, Snapshot)>;
@@ -66,6 +74,12 @@ pub fn objects(kind: u16, body: &[u8]) -> Option<Decoded> {
         RTM_NEWADDR | RTM_DELADDR => address::decode(body),
         RTM_NEWROUTE | RTM_DELROUTE => route::decode(body),
         RTM_NEWRULE | RTM_DELRULE => ip_rule::decode(body),
+        RTM_NEWNEIGH | RTM_DELNEIGH => neighbour::decode(body),
+        RTM_NEWQDISC | RTM_DELQDISC | RTM_NEWTCLASS | RTM_DELTCLASS | RTM_NEWTFILTER | RTM_DELTFILTER => {
+            traffic::decode(kind, body)
+        }
+        // announced to the same listeners, and about nothing that is recorded
+        RTM_GETNEIGH | RTM_NEWACTION | RTM_DELACTION | RTM_NEWCHAIN | RTM_DELCHAIN => Some(Decoded::new()),
         _ => None,
     }
 }
@@ -75,7 +89,12 @@ fn observation(kind: u16, (subject, snapshot): (Subject, Snapshot), portid: Port
         Snapshot::Link(link) => Some(link.name.as_str().to_owned()),
         _ => None,
     };
-    let is_removal = matches!(kind, RTM_DELLINK | RTM_DELADDR | RTM_DELROUTE | RTM_DELRULE);
+    let is_removal = match kind {
+        RTM_DELLINK | RTM_DELADDR | RTM_DELROUTE | RTM_DELRULE | RTM_DELNEIGH => true,
+        RTM_DELQDISC | RTM_DELTCLASS | RTM_DELTFILTER => true,
+        // one that is no longer set by anybody
+        _ => matches!(&snapshot, Snapshot::Neighbour(neighbour) if !neighbour::is_set(neighbour)),
+    };
     Observation::Rtnetlink { subject, after: (!is_removal).then_some(snapshot), portid, seq, ifname }
 }
 
@@ -97,6 +116,18 @@ pub fn fill_names(snapshot: &mut Snapshot, lookup: impl Fn(Ifindex) -> Option<If
             });
             if let Some(ifname) = oif.and_then(lookup) {
                 route.ifname = Some(ifname.as_str().to_owned());
+            }
+        }
+        Snapshot::Neighbour(neighbour) => {
+            let view = neighbour::NeighbourView::parse(&neighbour.message);
+            if let Some(ifname) = view.and_then(|view| lookup(view.ifindex)) {
+                neighbour.ifname = Some(ifname.as_str().to_owned());
+            }
+        }
+        Snapshot::Traffic(traffic) => {
+            let header = traffic::TrafficHeader::parse(&traffic.message);
+            if let Some(ifname) = header.and_then(|header| lookup(Ifindex(header.ifindex))) {
+                traffic.ifname = Some(ifname.as_str().to_owned());
             }
         }
         _ => {}

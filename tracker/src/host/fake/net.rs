@@ -1,4 +1,4 @@
-//! Links, addresses, routes and ip rules in memory.
+//! Links and what belongs to them, routes and ip rules in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSubject, LinkSnapshot};
 use crate::model::subject::{Snapshot, Subject};
+use crate::model::traffic::{INGRESS, ROOT, TrafficClassSubject, major};
 use crate::rollback::relations::{contains, is_secondary, outgoing_links};
 
 /// A network namespace's rtnetlink objects.
@@ -24,9 +25,8 @@ impl FakeNet {
     /// `EEXIST`, or `ENODEV` when its link is missing.
     pub fn add(&mut self, subject: Subject, snapshot: Snapshot) -> io::Result<(Subject, Snapshot)> {
         let links = match (&subject, &snapshot) {
-            (Subject::Address(address), _) => BTreeSet::from([address.ifindex]),
             (Subject::Route(route), Snapshot::Route(content)) => outgoing_links(route, content),
-            _ => BTreeSet::new(),
+            _ => subject.link().into_iter().collect(),
         };
         if links.into_iter().any(|link| !self.objects.contains_key(&Subject::Link(link))) {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
@@ -87,6 +87,7 @@ impl FakeNet {
                 self.forget_routes(address);
                 Ok(())
             }
+            Subject::Qdisc(_) | Subject::TrafficClass(_) | Subject::Filter(_) => self.delete_traffic(subject),
             subject => {
                 self.objects.remove(subject);
                 Ok(())
@@ -134,6 +135,55 @@ impl FakeNet {
         });
     }
 
+    /// Deletes a qdisc with all below it, a class that holds at most a qdisc, or a filter.
+    fn delete_traffic(&mut self, gone: &Subject) -> io::Result<()> {
+        let below: Vec<Subject> = self.hanging_on(gone);
+        let holds = below.iter().any(|subject| !matches!(subject, Subject::Qdisc(_)));
+        if matches!(gone, Subject::TrafficClass(_)) && holds {
+            return Err(io::Error::from_raw_os_error(libc::EBUSY));
+        }
+        self.objects.remove(gone);
+        let mut queue = below;
+        while let Some(subject) = queue.pop() {
+            queue.extend(self.hanging_on(&subject));
+            self.objects.remove(&subject);
+        }
+        Ok(())
+    }
+
+    /// What hangs on a qdisc or class itself.
+    fn hanging_on(&self, holder: &Subject) -> Vec<Subject> {
+        let (link, is_it): (_, Box<dyn Fn(u32) -> bool>) = match holder {
+            Subject::Qdisc(qdisc) => {
+                let handle = qdisc.handle;
+                // classes of a qdisc that nobody made by request are not kept here
+                let has_class = move |place: u32, objects: &BTreeMap<Subject, Snapshot>| {
+                    let class = TrafficClassSubject { ifindex: qdisc.ifindex, handle: place };
+                    objects.contains_key(&Subject::TrafficClass(class))
+                };
+                let objects = &self.objects;
+                (qdisc.ifindex, Box::new(move |place| major(place) == handle && !has_class(place, objects)))
+            }
+            Subject::TrafficClass(class) => {
+                let handle = class.handle;
+                (class.ifindex, Box::new(move |place| place == handle))
+            }
+            _ => return Vec::new(),
+        };
+        let place = |subject: &Subject, content: &Snapshot| match (subject, content) {
+            (Subject::Qdisc(_), Snapshot::Traffic(content)) if matches!(content.parent, ROOT | INGRESS) => None,
+            (Subject::TrafficClass(class), Snapshot::Traffic(content)) if content.parent == ROOT => {
+                Some(major(class.handle))
+            }
+            (_, Snapshot::Traffic(content)) => Some(content.parent),
+            _ => None,
+        };
+        let hangs = |(subject, content): &(&Subject, &Snapshot)| {
+            subject.link() == Some(link) && *subject != holder && place(subject, content).is_some_and(&is_it)
+        };
+        self.objects.iter().filter(hangs).map(|(subject, _)| subject.clone()).collect()
+    }
+
     fn link(&self, ifindex: Ifindex) -> Option<&LinkSnapshot> {
         match self.objects.get(&Subject::Link(ifindex)) {
             Some(Snapshot::Link(link)) => Some(link),
@@ -160,9 +210,11 @@ impl FakeNet {
         }
         self.objects.retain(|subject, content| match (subject, content) {
             (Subject::Link(link), _) => !doomed.contains(link),
-            (Subject::Address(address), _) => !doomed.contains(&address.ifindex),
             (Subject::Route(route), Snapshot::Route(content)) => outgoing_links(route, content).is_disjoint(&doomed),
-            _ => true,
+            (Subject::Neighbour(neighbour), Snapshot::Neighbour(content)) => {
+                ![Some(neighbour.ifindex), content.controller].into_iter().flatten().any(|link| doomed.contains(&link))
+            }
+            (subject, _) => subject.link().is_none_or(|link| !doomed.contains(&link)),
         });
         for content in self.objects.values_mut() {
             if let Snapshot::Link(link) = content {

@@ -1,4 +1,5 @@
-//! Deleting links, addresses, routes and ip rules: one each, and none that looks like it; and making them anew.
+//! Deleting links, addresses, routes, ip rules, neighbours, qdiscs, classes and filters: one each, and none that looks like
+//! it; and making links, addresses, routes and ip rules anew.
 //!
 //! The kernel deletes the first object that has *at least* what a request asks for, and for IPv4 a metric of 0 or a
 //! missing gateway asks for nothing. So each delete lists the live objects first, sees which one the kernel would take,
@@ -12,7 +13,9 @@ mod add;
 mod address;
 mod ip_rule;
 mod link;
+mod neighbour;
 mod route;
+mod traffic;
 
 use std::future::Future;
 use std::io;
@@ -33,7 +36,9 @@ pub use add::{add_address, add_ip_rule, add_route, attach_link, create_link};
 pub use address::delete_address;
 pub use ip_rule::delete_ip_rule;
 pub use link::delete_link;
+pub use neighbour::delete_neighbour;
 pub use route::delete_route;
+pub use traffic::delete_traffic;
 
 /// What is there now, in the kernel's order.
 fn live(listing: Listing, object: &str) -> Result<Vec<(Subject, Snapshot)>, HostError> {

@@ -294,6 +294,9 @@ pub(super) fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Nft(_) => Some(Source::Nftables),
         Subject::Xtables { .. } => None,
         Subject::Link(_) | Subject::Address(_) | Subject::Route(_) | Subject::IpRule(_) => Some(Source::Rtnetlink),
+        Subject::Qdisc(_) | Subject::TrafficClass(_) | Subject::Filter(_) | Subject::Neighbour(_) => {
+            Some(Source::Rtnetlink)
+        }
         Subject::Path(_) => Some(Source::Fanotify),
         Subject::IpSet(_) => Some(Source::IpSets),
         // always there, whatever is set

@@ -1,4 +1,4 @@
-//! Links, addresses, routes and ip rules.
+//! Links, addresses, routes, ip rules, neighbours and traffic control.
 
 use std::net::IpAddr;
 
@@ -26,12 +26,20 @@ impl Recorder {
         }
         let takes_routes = takes_routes || self.may_replace_route(&subject, after.as_ref());
         let effect = effects::of_one(&self.world, subject.clone(), after.clone());
-        if effect.is_none() && !takes_routes {
+        let taken = if after.is_none() { effects::gone_with(&self.world, &subject) } else { Vec::new() };
+        if effect.is_none() && taken.is_empty() && !takes_routes {
             return;
         }
-        let attribution = match &subject {
-            Subject::Link(ifindex) => self.who_touched_link(*ifindex, after.as_ref(), ifname.as_deref(), window),
-            _ => self.who_numbered(&subject, portid, seq, after.as_ref(), window),
+        let found = match &subject {
+            Subject::Link(_) => None,
+            _ => Some(self.requests_behind(&subject, portid, seq, after.is_none(), window)),
+        };
+        if found == Some(Match::None) && is_kept_for_port(after.as_ref()) {
+            return;
+        }
+        let attribution = match (&subject, found) {
+            (Subject::Link(ifindex), _) => self.who_touched_link(*ifindex, after.as_ref(), ifname.as_deref(), window),
+            (_, found) => self.who_else(&subject, found.unwrap_or(Match::None), portid, after.as_ref()),
         };
         if let (Subject::Link(ifindex), None) = (&subject, &after)
             && let Some(name) = self.world.ifname(*ifindex).map(str::to_owned)
@@ -41,12 +49,10 @@ impl Recorder {
         if let Some(effect) = effect {
             self.apply(effect, &attribution, None);
         }
+        for effect in taken {
+            self.apply(effect, &attribution, None);
+        }
         if takes_routes {
-            if after.is_none()
-                && let Subject::Link(ifindex) = &subject
-            {
-                self.forget_addresses_of(*ifindex, &attribution);
-            }
             self.check_routes.add(subject, attribution);
         }
     }
@@ -58,6 +64,11 @@ impl Recorder {
         ifname: Option<&str>,
         window: Window,
     ) -> Attribution {
+        let is_fallback = matches!(after, Some(Snapshot::Link(link)) if link.is_fallback());
+        // loading a module makes them, and so does making a network namespace, whoever needed it
+        if is_fallback && self.world.get(&Subject::Link(ifindex)).is_none() {
+            return Judge::kernel_made("fallback link of its module");
+        }
         match self.notifier.clone() {
             Some(Notifier::Task(actor, tid)) => {
                 return self.judge_actor(&actor, true, Evidence::Notifier { tid: tid.0 });
@@ -75,23 +86,41 @@ impl Recorder {
             Some(Snapshot::Link(link)) => (link.name.as_str(), link.kind.as_deref()),
             _ => (ifname.or(old_name.as_deref()).unwrap_or_default(), None),
         };
-        let names = LinkNames { ifindex, name, old_name: old_name.as_deref(), kind };
+        let taken = if act == LinkAct::Appeared { self.world.links() } else { Vec::new() };
+        let names = LinkNames { ifindex, name, old_name: old_name.as_deref(), kind, taken: &taken };
         let found = self.requests.naming(names, act, self.surroundings.scope.netns, window);
         self.judge_match(found, || Attribution::unknown(Evidence::NoRequest))
     }
 
-    /// Addresses, routes and ip rules say whose request they answer. The kernel's own say 0, and so do IPv6 addresses
-    /// that somebody asked for: a worker finishes those.
-    fn who_numbered(
-        &mut self,
+    /// Most notifications say whose request they answer. The kernel's own say 0, and so do those about IPv6 addresses
+    /// and forwarding entries that somebody asked for; neighbours say the portid alone.
+    fn requests_behind(
+        &self,
         subject: &Subject,
         portid: Portid,
         seq: NetlinkSeq,
-        after: Option<&Snapshot>,
+        is_removal: bool,
         window: Window,
-    ) -> Attribution {
-        let found = self.requests.numbered(portid, seq, self.surroundings.scope.netns, window);
+    ) -> Match {
+        let netns = self.surroundings.scope.netns;
+        match subject {
+            Subject::Neighbour(_) => match self.requests.about(subject, is_removal, portid, netns, window) {
+                // set to last for a time only
+                Match::None if is_removal => self.requests.about(subject, false, portid, netns, window),
+                found => found,
+            },
+            Subject::Address(_) => match self.requests.numbered(portid, seq, netns, window) {
+                Match::None => self.requests.about(subject, is_removal, portid, netns, window),
+                found => found,
+            },
+            _ => self.requests.numbered(portid, seq, netns, window),
+        }
+    }
+
+    fn who_else(&mut self, subject: &Subject, found: Match, portid: Portid, after: Option<&Snapshot>) -> Attribution {
         match (found, kernel_sign(subject, portid, after)) {
+            // of these the kernel never says who asked
+            (Match::Lost, Some(_)) if is_unnumbered(subject) => Attribution::unknown(Evidence::RequestLost),
             (Match::None | Match::Lost, Some(sign)) => Judge::kernel_made(sign),
             (Match::None, None) => match self.notifier.clone() {
                 // asked for by ioctl; the kernel's own threads also finish what others asked for, so they prove nothing
@@ -101,16 +130,20 @@ impl Recorder {
             (found, _) => self.judge_match(found, || Attribution::unknown(Evidence::NoRequest)),
         }
     }
+}
 
-    fn forget_addresses_of(&mut self, ifindex: Ifindex, attribution: &Attribution) {
-        let gone =
-            self.world.subjects(|subject| matches!(subject, Subject::Address(address) if address.ifindex == ifindex));
-        for subject in gone {
-            if let Some(effect) = effects::of_one(&self.world, subject, None) {
-                self.apply(effect, attribution, None);
-            }
-        }
+/// Whether notifications about it carry no portid even when they answer a request.
+fn is_unnumbered(subject: &Subject) -> bool {
+    match subject {
+        Subject::Address(address) => address.address.is_ipv6(),
+        Subject::Neighbour(_) => true,
+        _ => false,
     }
+}
+
+/// An address of a bridge itself, which the kernel keeps one of for each port: nothing to record when nobody asked.
+fn is_kept_for_port(after: Option<&Snapshot>) -> bool {
+    matches!(after, Some(Snapshot::Neighbour(neighbour)) if neighbour.is_bridges_own())
 }
 
 /// `RTPROT_KERNEL` and `RTPROT_RA`.
@@ -127,6 +160,7 @@ fn kernel_sign(subject: &Subject, portid: Portid, after: Option<&Snapshot>) -> O
             _ if snapshot.is_dynamic => Some("dynamic address"),
             _ => None,
         },
+        (Subject::Neighbour(_), Some(_)) if portid == Portid(0) => Some("no request behind it"),
         (_, None) if portid == Portid(0) => Some("no request behind the removal"),
         _ => None,
     }

@@ -131,11 +131,7 @@ fn set_of(subject: &Subject) -> Option<(&TableRef, &SetName)> {
 }
 
 /// `delete element <family> <table> <set> { <key> }`
-fn deletion(
-    living: &Living<'_>,
-    elements: &[&ElementSnapshot],
-    names: &Names,
-) -> Result<NfCmd<'static>, &'static str> {
+fn deletion(living: &Living<'_>, elements: &[&ElementSnapshot], names: &Names) -> Result<NfCmd<'static>, &'static str> {
     const NO_WORDS: &str = "its key cannot be written as nft(8) writes it";
     let bare: Vec<ElementSnapshot> = elements.iter().filter_map(|element| bare(element)).collect();
     let bare: Vec<&ElementSnapshot> = bare.iter().collect();
@@ -201,7 +197,10 @@ mod tests {
         let json = |text| serde_json::to_value(key_expression(text)).expect("writable").to_string();
         assert_eq!(json("10.0.0.1"), r#""10.0.0.1""#);
         assert_eq!(json("10.1.0.0/24"), r#"{"prefix":{"addr":"10.1.0.0","len":24}}"#);
-        assert_eq!(json("fd00::1-fd00::9 . 80-90"), r#"{"concat":[{"range":["fd00::1","fd00::9"]},{"range":["80","90"]}]}"#);
+        assert_eq!(
+            json("fd00::1-fd00::9 . 80-90"),
+            r#"{"concat":[{"range":["fd00::1","fd00::9"]},{"range":["80","90"]}]}"#
+        );
         assert_eq!(json("\"eth0-x\" . tcp"), r#"{"concat":["eth0-x","tcp"]}"#);
     }
 }

@@ -92,12 +92,9 @@ fn command(
         // delete table <family> <table>
         (Action::DeleteTable, NftItem::Table) => NfListObject::Table(Table { family, name, handle: None }),
         // delete chain <family> <table> <chain>
-        (Action::DeleteChain, NftItem::Chain(chain)) => NfListObject::Chain(Chain {
-            family,
-            table: name,
-            name: owned(chain.as_str()),
-            ..Chain::default()
-        }),
+        (Action::DeleteChain, NftItem::Chain(chain)) => {
+            NfListObject::Chain(Chain { family, table: name, name: owned(chain.as_str()), ..Chain::default() })
+        }
         // delete rule <family> <table> <chain> handle <handle>
         (Action::DeleteRule { .. }, NftItem::Rule { chain, handle }) => {
             let handle = u32::try_from(handle.0).map_err(|_| "its handle is larger than the JSON schema allows")?;

@@ -11,6 +11,7 @@ mod iptables;
 mod json;
 mod net;
 mod script;
+mod traffic;
 
 use std::collections::BTreeMap;
 

@@ -15,20 +15,10 @@ use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSub
 use crate::render::Surroundings;
 
 const UNREADABLE: &str = "what the kernel said of it is not understood";
-const NO_LINK: &str = "its link has no name now";
+pub(super) const NO_LINK: &str = "its link has no name now";
 /// `RTN_*` by ip(8)'s words.
-const KINDS: [&str; 10] = [
-    "",
-    "",
-    "local",
-    "broadcast",
-    "anycast",
-    "multicast",
-    "blackhole",
-    "unreachable",
-    "prohibit",
-    "throw",
-];
+const KINDS: [&str; 10] =
+    ["", "", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw"];
 
 /// The words of a command.
 pub(super) type Words = Vec<String>;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::iptables::Restore;
 use super::net::Words;
-use super::{Export, LeftOut, Names, iptables, json, net};
+use super::{Export, LeftOut, Names, iptables, json, net, traffic};
 use crate::model::nft::Family;
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::subject::{Snapshot, Subject};
@@ -51,7 +51,7 @@ pub(super) fn export(plan: &Plan, live: &LiveState) -> Export {
     let json::Commands { commands, mut left_out } = json::commands(&rest, live);
     let mut others = String::new();
     for step in plan.steps().iter().filter(|step| !step.action().is_nft()) {
-        match command(step, &names) {
+        match command(step, plan, live, &names) {
             Ok(words) => {
                 let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
                 // writing to a string cannot fail
@@ -104,8 +104,16 @@ fn push_restore(text: &mut String, restore: &Restore<'_>) {
     }
 }
 
-fn command(step: &Step, names: &Names) -> Result<Words, &'static str> {
+fn command(step: &Step, plan: &Plan, live: &LiveState, names: &Names) -> Result<Words, &'static str> {
     let words = match (step.action(), step.subject(), step.snapshot()) {
+        (Action::DeleteQdisc, Subject::Qdisc(qdisc), Snapshot::Traffic(content)) => {
+            traffic::qdisc(qdisc, content, names)?
+        }
+        (Action::DeleteTrafficClass, Subject::TrafficClass(class), _) => traffic::class(class, names)?,
+        (Action::DeleteFilter, Subject::Filter(filter), Snapshot::Traffic(content)) => {
+            traffic::filter(filter, content, traffic::is_last(step, plan, live), names)?
+        }
+        (Action::DeleteNeighbour, Subject::Neighbour(neighbour), _) => traffic::neighbour(neighbour, names)?,
         (Action::DeleteIpRule, Subject::IpRule(rule), Snapshot::IpRule(content)) => net::ip_rule(rule, content)?,
         (Action::DeleteRoute, Subject::Route(route), Snapshot::Route(content)) => net::route(route, content, names)?,
         (Action::DeleteAddress, Subject::Address(address), Snapshot::Address(content)) => {

@@ -19,10 +19,6 @@ use crate::rollback::refusal::{Parties, Reason};
 use crate::rollback::relations::{Live, Relations};
 use crate::rollback::step::{Action, Step};
 
-/// Devices that appear in every network namespace when a module is loaded; `RTM_DELLINK` is refused for them.
-const FALLBACK_DEVICES: [&str; 10] =
-    ["lo", "tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "sit0", "ip6tnl0", "ip6gre0", "ip6_vti0"];
-
 const RTPROT_RA: u8 = 9;
 
 /// Plans the links; returns those that go.
@@ -63,7 +59,7 @@ pub(super) fn plan(
 
 fn judge_link<'a>(register: &Register<'a>, subject: &Subject, snapshot: &Snapshot, link: &LinkSnapshot) -> Judged<'a> {
     let judged = judge(register, subject, snapshot);
-    let is_kernel_made = link.kind.is_none() || FALLBACK_DEVICES.contains(&link.name.as_str());
+    let is_kernel_made = link.kind.is_none() || link.is_fallback();
     if judged.proof().is_some() && is_kernel_made { Judged::Refused(Reason::KernelMade) } else { judged }
 }
 
@@ -123,6 +119,7 @@ impl Hanging {
         let mut add = |(subject, snapshot): Live<'_>| it.foreign.add(|| register.party(subject, snapshot));
         relations.addresses(ifindex).filter(|live| !address_may_go(register, *live)).for_each(&mut add);
         relations.routes(ifindex).filter(|live| !route_may_go(register, *live)).for_each(&mut add);
+        relations.parts(ifindex).filter(|live| !part_may_go(register, *live)).for_each(&mut add);
         let ports = relations.ports(ifindex).filter_map(|port| relations.link(port)).map(|(live, _)| live);
         ports.filter(|(subject, _)| !register.is_owners(subject)).for_each(&mut add);
         let chains = chains.iter().filter(|(device, _)| *device == link.name.as_str()).map(|(_, live)| *live);
@@ -133,6 +130,14 @@ impl Hanging {
     fn reason(&self) -> Option<Reason> {
         (!self.foreign.is_empty()).then(|| Reason::ForeignInside { what: self.foreign.clone() })
     }
+}
+
+/// The owner's own neighbours, qdiscs and filters, and the forwarding entries that came with the link.
+fn part_may_go(register: &Register<'_>, (subject, _): Live<'_>) -> bool {
+    let is_forwarding = matches!(subject, Subject::Neighbour(neighbour) if neighbour.is_forwarding());
+    register.is_owners(subject)
+        || register.is_kernels(subject)
+        || (is_forwarding && !register.is_proven_foreign(subject))
 }
 
 /// The owner's own addresses, and those the kernel or the network put there.
@@ -220,7 +225,7 @@ fn delete(
         draft.imply(register, peer, || describe(subject, snapshot));
     }
     for end in std::iter::once(ifindex).chain(relations.peer(ifindex)) {
-        for (part, _) in relations.addresses(end).chain(relations.routes(end)) {
+        for (part, _) in relations.addresses(end).chain(relations.routes(end)).chain(relations.parts(end)) {
             if !draft.implied.contains(part) {
                 draft.imply(register, part, || describe(subject, snapshot));
             }

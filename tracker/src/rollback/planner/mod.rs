@@ -12,6 +12,7 @@ mod paths;
 mod register;
 mod routes;
 mod sysctls;
+mod traffic;
 
 use std::collections::BTreeSet;
 
@@ -49,6 +50,7 @@ pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, select
     routes::plan(&register, live, &relations, &going, &mut draft);
     ipsets::plan(&register, live, &mut draft);
     sysctls::plan(&register, live, &mut draft);
+    traffic::plan(&register, live, &mut draft);
     paths::plan(&register, live, &mut draft);
     legacy_tables(&register, &mut draft);
     gone_already(&register, live, &mut draft);

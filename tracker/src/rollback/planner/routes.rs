@@ -82,7 +82,8 @@ fn plan_address(
     for (route, route_snapshot) in relations.routes(address.ifindex) {
         let (Subject::Route(route_subject), Snapshot::Route(content)) = (route, route_snapshot) else { continue };
         let goes_with_last = is_last && route_subject.family == 2 && content.is_kernel_made();
-        let still_needed = staying(register, relations, address.ifindex).any(|(_, it)| is_made_for(route_subject, content, it));
+        let still_needed =
+            staying(register, relations, address.ifindex).any(|(_, it)| is_made_for(route_subject, content, it));
         if goes_with_last || (is_made_for(route_subject, content, (subject, snapshot)) && !still_needed) {
             draft.imply(register, route, || describe(subject, snapshot));
         }

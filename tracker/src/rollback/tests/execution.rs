@@ -8,9 +8,11 @@ use crate::host::{ArchiveError, ArchivedFiles, HostError, NftBatch, Removal};
 use crate::model::ids::Generation;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 use crate::rollback::export::{Format, export};
 use crate::rollback::run::{Ledger, LedgerError, RollbackError, run};
 use crate::rollback::{Action, ExecutionState, Expectation, check, execute, plan_with};
@@ -180,6 +182,12 @@ impl Host for Broken {
         Err(Self::error())
     }
     fn restore_sysctl(&mut self, _: &SysctlName, _: &SysctlSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_neighbour(&mut self, _: &NeighbourSubject, _: &NeighbourSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
+    fn delete_traffic(&mut self, _: &Subject, _: &TrafficSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {

@@ -8,6 +8,7 @@ mod nft;
 mod paths;
 mod selecting;
 mod sysctls;
+mod traffic;
 mod undoing;
 
 use std::net::IpAddr;

@@ -11,10 +11,12 @@ use crate::host::restore::Restored;
 use crate::host::{ArchiveError, HostError, NftBatch, Removal};
 use crate::model::ids::OperationId;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::nft::NftSubject;
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::model::traffic::TrafficSnapshot;
 use crate::rollback::undo::{self, How, Obstacle, UndoExpectation, UndoPlan, plan_undo, undo_paths};
 use crate::rollback::{Archive, ExecutionState, check, execute};
 
@@ -114,6 +116,18 @@ impl Host for Dying<'_> {
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;
         self.inner.restore_sysctl(name, expected)
+    }
+    fn delete_neighbour(
+        &mut self,
+        neighbour: &NeighbourSubject,
+        expected: &NeighbourSnapshot,
+    ) -> Result<Removal, HostError> {
+        self.live_on()?;
+        self.inner.delete_neighbour(neighbour, expected)
+    }
+    fn delete_traffic(&mut self, traffic: &Subject, expected: &TrafficSnapshot) -> Result<Removal, HostError> {
+        self.live_on()?;
+        self.inner.delete_traffic(traffic, expected)
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;

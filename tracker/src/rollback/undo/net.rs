@@ -35,6 +35,10 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>,
                 plan.refuse(item, Obstacle::Sysctl);
                 continue;
             }
+            (_, Snapshot::Traffic(_) | Snapshot::Neighbour(_)) if !now.contains_key(&item.subject) => {
+                plan.refuse(item, Obstacle::Traffic);
+                continue;
+            }
             (Subject::IpRule(_), Snapshot::IpRule(_)) => ((2, false), BTreeSet::new()),
             _ => continue,
         };

@@ -26,6 +26,8 @@ pub enum Obstacle {
     IpSet,
     /// Values of sysctls are not put back.
     Sysctl,
+    /// Qdiscs, classes, filters and neighbours are not made anew.
+    Traffic,
     /// A chain that is part of a rule (`jump { ... }`) has no name to be made by.
     PartOfRule,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Obstacle {
             Self::Kind(kind) => write!(f, "links of kind `{kind}` cannot be made of what is recorded"),
             Self::IpSet => f.write_str("IP sets, and rules that match them, are not put back"),
             Self::Sysctl => f.write_str("values of sysctls are not put back"),
+            Self::Traffic => f.write_str("traffic control and neighbours are not made anew"),
             Self::PartOfRule => f.write_str("a chain that is part of a rule has no name to be made by"),
         }
     }
@@ -60,7 +63,9 @@ impl Obstacle {
             Self::SetSince => "leave it, or set it by hand",
             Self::OtherBoot => "start its owner: kernel objects do not outlive a boot",
             Self::PeerElsewhere => "restart the pod or container it belonged to",
-            Self::Kind(_) | Self::PartOfRule | Self::IpSet | Self::Sysctl => "start its owner, which makes it anew",
+            Self::Kind(_) | Self::PartOfRule | Self::IpSet | Self::Sysctl | Self::Traffic => {
+                "start its owner, which makes it anew"
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
-use tracker_ebpf::abi::sockopt;
+use tracker_ebpf::abi::{ioctl, sockopt};
 
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
 use crate::model::process::ProcessKey;
@@ -31,6 +31,7 @@ pub(super) struct Truth {
     pub(super) sendto: io::Result<Sent>,
     pub(super) sendmsg: io::Result<Sent>,
     pub(super) setsockopt: io::Result<i64>,
+    pub(super) ioctl: io::Result<i64>,
     /// `None` when nothing would see it.
     pub(super) raised: Option<io::Result<Raised>>,
 }
@@ -75,6 +76,7 @@ pub(super) fn perform(with_notification: bool) -> Truth {
             Ok(sendmsg(fd, &fragments, &mut SendAncillaryBuffer::default(), SendFlags::empty())?)
         }),
         setsockopt: replace_nothing(),
+        ioctl: rename_nothing(),
         raised: with_notification.then(notify::raise_loopback),
     }
 }
@@ -151,6 +153,23 @@ fn replace_nothing() -> io::Result<i64> {
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_IP, option, value.as_ptr().cast(), 512) };
     match result {
         0 => Err(io::Error::other("the kernel took an empty table")),
+        _ => Ok(-i64::from(io::Error::last_os_error().raw_os_error().unwrap_or(0))),
+    }
+}
+
+/// The loopback link, which every network namespace has.
+pub(super) const LOOPBACK: &str = "lo";
+
+/// Renames the loopback link to the name it has, which changes nothing, and returns the kernel's answer.
+fn rename_nothing() -> io::Result<i64> {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).or_else(|_| UdpSocket::bind(("0.0.0.0", 0)))?;
+    let mut request = [0_u8; ioctl::IFREQ_BYTES];
+    request[..LOOPBACK.len()].copy_from_slice(LOOPBACK.as_bytes());
+    request[ioctl::IFREQ_DATA..][..LOOPBACK.len()].copy_from_slice(LOOPBACK.as_bytes());
+    // SAFETY: `request` is a whole `struct ifreq`, which the kernel reads and writes.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), ioctl::SIOCSIFNAME.into(), request.as_mut_ptr()) };
+    match result {
+        0 => Ok(0),
         _ => Ok(-i64::from(io::Error::last_os_error().raw_os_error().unwrap_or(0))),
     }
 }

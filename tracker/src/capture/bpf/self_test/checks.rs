@@ -1,10 +1,10 @@
 //! Records against the truth.
 
-use super::acts::{ARGUMENT, Child, Own, Raised, Sent, Truth, VARIABLE};
+use super::acts::{ARGUMENT, Child, LOOPBACK, Own, Raised, Sent, Truth, VARIABLE};
 use crate::capture::bpf::BpfReport;
 use crate::capture::bpf::programs::NOTIFY;
 use crate::model::ids::Tid;
-use crate::model::observation::{Notified, NotifiedBy, Observation, TaskRef};
+use crate::model::observation::{IOCTL, Notified, NotifiedBy, Observation, TaskRef};
 use crate::model::process::ProcessKey;
 
 /// The check of notifications; made where the kernel lets the program attach.
@@ -56,6 +56,9 @@ pub(super) fn all(truth: &Truth, seen: &[Observation], report: &BpfReport) -> Ve
         }),
         check("setsockopt", &["netdeed_setsockopt", "netdeed_setsockopt_done"], &|| {
             with(&truth.setsockopt, |result| replaced(own, *result, seen))
+        }),
+        check("ioctl", &["netdeed_ioctl", "netdeed_ioctl_done"], &|| {
+            with(&truth.ioctl, |result| renamed(own, *result, seen))
         }),
     ];
     // where the kernel does not let it attach, nothing relies on it
@@ -173,6 +176,26 @@ fn wrong_portid(own: &Own, sent: &Sent, seen: &[Observation]) -> Outcome {
         matches!(observation, Observation::RequestOpened(request) if request.task.tid == own.tid && request.portid.0 == 0)
     });
     if unbound { Outcome::Failed(format!("the portid recorded as 0, is {}", sent.portid)) } else { Outcome::NotSeen }
+}
+
+/// The request to rename the loopback link, and its end.
+fn renamed(own: &Own, result: i64, seen: &[Observation]) -> Outcome {
+    let mut rest = seen.iter().skip_while(|observation| {
+        !matches!(observation, Observation::RequestOpened(request)
+            if request.protocol == IOCTL && request.task.tid == own.tid)
+    });
+    let Some(Observation::RequestOpened(opened)) = rest.next() else { return Outcome::NotSeen };
+    let closed = rest.find_map(|observation| match observation {
+        Observation::RequestClosed { tid, result, .. } if *tid == own.tid => Some(*result),
+        _ => None,
+    });
+    let Some(recorded) = closed else { return Outcome::NotSeen };
+    let names: Vec<Option<&str>> = opened.messages.iter().map(|message| message.link.ifname.as_deref()).collect();
+    let result = task(own, &opened.task)
+        .and_then(|()| equal("the socket's network namespace", &opened.netns, &own.netns))
+        .and_then(|()| equal("the names", &names, &vec![Some(LOOPBACK); 2]))
+        .and_then(|()| equal("the result", &recorded, &result));
+    outcome(result)
 }
 
 fn replaced(own: &Own, result: i64, seen: &[Observation]) -> Outcome {

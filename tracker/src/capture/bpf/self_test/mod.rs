@@ -30,7 +30,8 @@ pub struct SelfTest {
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTestCheck {
-    /// What was checked: `fork`, `exec`, `exit`, `sendto`, `sendmsg`, `setsockopt`, and where it runs `fentry:nlmsg_notify`.
+    /// What was checked: `fork`, `exec`, `exit`, `sendto`, `sendmsg`, `setsockopt`, `ioctl`, and where it runs
+    /// `fentry:nlmsg_notify`.
     pub name: &'static str,
     /// Why it failed, or nothing.
     pub result: Result<(), String>,
@@ -57,6 +58,11 @@ impl SelfTest {
         self.all_passed(&["setsockopt"])
     }
 
+    /// Whether ioctls about links are recorded truthfully.
+    pub fn ioctls_passed(&self) -> bool {
+        self.all_passed(&["ioctl"])
+    }
+
     /// Why notifications are not recorded truthfully; nothing when they are, or when the program on them does not run.
     pub fn notifications_failure(&self) -> Option<&str> {
         let check = self.checks.iter().find(|check| check.name == checks::NOTIFICATIONS)?;
@@ -68,8 +74,8 @@ impl SelfTest {
     }
 }
 
-/// Runs the self-test: starts `/bin/true`, asks the kernel for its first link twice, and makes one `setsockopt` that the
-/// kernel refuses. Takes milliseconds when all is well, five seconds when records do not come.
+/// Runs the self-test: starts `/bin/true`, asks the kernel for its first link twice, renames the loopback link to its own
+/// name, and makes one `setsockopt` that the kernel refuses. Takes milliseconds when all is well, five seconds when records do not come.
 ///
 /// Every record read meanwhile, also of the acts themselves, stays in `source` in its order: drain it once before
 /// waiting on its descriptor.
