@@ -21,6 +21,7 @@ table inet site {
 END
 iptables-nft -A FORWARD -s 10.99.0.0/16 -m comment --comment \"office's vpn\" -j ACCEPT
 iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT
+iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT; iptables-legacy -A INPUT -p icmp -j ACCEPT; iptables-legacy -A INPUT -p udp -j ACCEPT
 iptables-nft -t nat -A POSTROUTING -s 10.99.0.0/16 -j MASQUERADE
 iptables-nft -t mangle -A FORWARD -p icmp -j ACCEPT; iptables-nft -t mangle -A FORWARD -p udp -j ACCEPT
 ipset create office hash:ip; ipset add office 10.99.0.1
@@ -65,6 +66,11 @@ table inet agent {
 }
 END";
 
+/// As kubernetes' node agents, on tables of the other backend.
+const LEGACY: &str =
+    "iptables-legacy -N AGENTL; iptables-legacy -A AGENTL -s 10.244.0.0/16 -m comment --comment 'agent rule' -j ACCEPT
+iptables-legacy -I FORWARD -j AGENTL; iptables-legacy -A INPUT -p icmp -j ACCEPT; iptables-legacy -P FORWARD DROP";
+
 /// Sysctls are read before the agent sets them.
 const CONFIG: &str = "[capture]\nsysctls = [\"net.ipv4.conf.all.route_localnet\", \"net.ipv4.ip_forward\"]\n";
 
@@ -90,14 +96,17 @@ fn dump(node: &Node) -> Canonical {
     }
     let more = "ipset save | sed 's/ initval 0x[0-9a-f]*//' | sort; sysctl net.ipv4.ip_forward net.ipv4.conf.all.route_localnet";
     dump.0.insert("ipset and sysctl", node.sh(more).expect("a dump"));
+    let legacy = "iptables-legacy-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'";
+    dump.0.insert("iptables-legacy-save", node.sh(legacy).expect("a dump"));
     dump
 }
 
 /// What a reset of an equal node leaves.
-fn after_reset(more: &[&str]) -> Canonical {
+fn after_reset(more: &[&str], legacy: &str) -> Canonical {
     let node = Node::new().expect("a node");
     let tracker = Tracker::start(&node, &Files::named(&node, "tracker"), CONFIG).expect("a tracker");
     arrange(&node);
+    node.run_as("kubelet", legacy).expect("legacy rules");
     let reset = tracker.cli(&[&["reset", "--owner", "kubernetes", "--yes"], more].concat()).expect("run");
     assert_eq!(reset.status.code(), Some(0), "{}\n{}", said(&reset), tracker.log());
     let dump = dump(&node);
@@ -107,10 +116,11 @@ fn after_reset(more: &[&str]) -> Canonical {
 
 #[test]
 fn a_script_leaves_what_a_reset_leaves() {
-    let expected = after_reset(&[]);
+    let expected = after_reset(&[], LEGACY);
     let node = Node::new().expect("a node");
     let tracker = Tracker::start(&node, &Files::named(&node, "tracker"), CONFIG).expect("a tracker");
     arrange(&node);
+    node.run_as("kubelet", LEGACY).expect("legacy rules");
     let export = tracker.cli(&["plan", "--owner", "kubernetes", "--export", "iptables-restore"]).expect("run");
     assert_eq!(export.status.code(), Some(0), "{}", said(&export));
     let script = String::from_utf8(export.stdout).expect("text");
@@ -136,7 +146,7 @@ fn a_script_leaves_what_a_reset_leaves() {
 
 #[test]
 fn libnftables_json_leaves_what_a_reset_of_its_classes_leaves() {
-    let expected = after_reset(&["--class", NFT_CLASSES]);
+    let expected = after_reset(&["--class", NFT_CLASSES], "");
     let node = Node::new().expect("a node");
     let tracker = Tracker::start(&node, &Files::named(&node, "tracker"), CONFIG).expect("a tracker");
     arrange(&node);

@@ -72,6 +72,49 @@ fn what_happens_between_two_trackers_is_recorded_as_if_there_had_been_one() {
 }
 
 #[test]
+fn legacy_rules_between_two_trackers_have_their_makers() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let manager = Manager::start(&node).expect("a manager");
+    let tracker = start(&node, &files, &manager);
+    node.run_as(
+        "dockerd",
+        "iptables-legacy -N D; iptables-legacy -A D -s 192.0.2.1 -j ACCEPT; iptables-legacy -A FORWARD -j D",
+    )
+    .expect("rules");
+    assert_eq!(who(&tracker, &["chain", "--legacy", "D"])["owner"], "docker");
+    tracker.kill();
+    node.run_as("kube-proxy", "iptables-legacy -N K; iptables-legacy -I FORWARD -j K").expect("rules");
+    node.admin_sh("iptables-legacy -P FORWARD DROP; iptables-legacy -A D -s 192.0.2.2 -j ACCEPT").expect("rules");
+
+    let tracker = start(&node, &files, &manager);
+    let owner = |chain: &str, position: &str| {
+        let rule = who(&tracker, &["rule", "filter", chain, position, "--legacy"]);
+        (
+            rule["owner"].as_str().unwrap_or_default().to_owned(),
+            rule["certainty"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let expected = [
+        ("FORWARD", "1", "kubernetes/kube-proxy"),
+        ("FORWARD", "2", "docker"),
+        ("D", "1", "docker"),
+        ("D", "2", "admin/root"),
+    ];
+    for (chain, position, its) in expected {
+        assert_eq!(
+            owner(chain, position),
+            (its.to_owned(), "exact".to_owned()),
+            "{chain} {position}\n{}",
+            tracker.log()
+        );
+    }
+    assert_eq!(who(&tracker, &["chain", "--legacy", "--family", "ip", "FORWARD"])["changed"]["owner"], "admin/root");
+    assert_eq!(gaps(&tracker), 0, "{}", tracker.log());
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
 fn without_what_was_kept_the_time_between_is_a_gap() {
     let node = Node::new().expect("a node");
     node.sh("mkdir -p /var/lib/cni").expect("a directory");

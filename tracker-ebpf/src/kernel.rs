@@ -76,6 +76,19 @@ pub(crate) unsafe fn read_user_bytes(to: *mut u8, capacity: u32, address: u64, b
     if result == 0 { count as u32 } else { 0 }
 }
 
+/// Reads `bytes` of the current process to `to`, and says whether it could.
+///
+/// # Safety
+/// `to` must be writable for `bytes`.
+#[inline(always)]
+pub(crate) unsafe fn read_user_whole(to: *mut u8, bytes: u32, address: u64) -> bool {
+    // SAFETY: that many bytes are writable; the helper checks the source.
+    let result = unsafe {
+        aya_ebpf::helpers::generated::bpf_probe_read_user(to.cast(), bytes, address as *const core::ffi::c_void)
+    };
+    result == 0
+}
+
 /// Reads up to `capacity` bytes of kernel memory to `to`, and says how many: all or none.
 ///
 /// # Safety

@@ -1,12 +1,19 @@
 //! Legacy xtables: a table is replaced as a whole by one `setsockopt`, and the kernel notifies nobody.
+//!
+//! What the table is replaced with is copied at the entry of the call, so that it belongs to this very call. It has a
+//! ring of its own: a large table must not take the room of other records. What does not fit is left out, and the record
+//! at the end of the call says how much was copied.
 
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::{map, tracepoint};
-use aya_ebpf::maps::HashMap;
+use aya_ebpf::maps::{HashMap, RingBuf};
 use aya_ebpf::programs::TracePointContext;
 use tracker_ebpf::abi::sockopt::{ARPT_SO_SET_REPLACE, EBT_SO_SET_ENTRIES, IPT_SO_SET_REPLACE, SOL_IP, SOL_IPV6};
-use tracker_ebpf::abi::{TABLE_NAME_BYTES, TableReplaced, kind};
+use tracker_ebpf::abi::{
+    ABI_VERSION, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, kind,
+};
 
-use crate::kernel::read_user;
+use crate::kernel::{read_user, read_user_bytes, read_user_whole};
 use crate::request::{argument, result};
 use crate::send;
 use crate::socket::{self, Descriptor};
@@ -16,13 +23,20 @@ use crate::task;
 #[map]
 static REPLACING: HashMap<u64, Replacing> = HashMap::with_max_entries(1_024, 0);
 
+/// What tables are replaced with. The loader sets the size.
+#[map]
+static TABLES: RingBuf = RingBuf::with_byte_size(1 << 23, 0);
+
 /// A replacement under way.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Replacing {
+    opened: u64,
     level: u32,
     option: u32,
     netns: u32,
+    total: u32,
+    copied: u32,
     reserved: u32,
     table: [u8; TABLE_NAME_BYTES],
 }
@@ -44,17 +58,103 @@ pub(crate) fn netdeed_setsockopt(ctx: TracePointContext) -> u32 {
     if !descriptor.is_socket() {
         return 0;
     }
+    // SAFETY: a helper without arguments.
+    let opened = unsafe { bpf_ktime_get_boot_ns() };
     let replacing = Replacing {
+        opened,
         level,
         option,
         netns: socket::netns(descriptor.sock).unwrap_or(0),
+        total: argument(&ctx, 4) as u32,
+        copied: 0,
         reserved: 0,
         table: read_user(argument(&ctx, 3)).unwrap_or([0; TABLE_NAME_BYTES]),
     };
+    announce(&replacing);
     if REPLACING.insert(task::current_ids(), replacing, 0).is_err() {
         send::lost(kind::TABLE_REPLACED);
     }
     0
+}
+
+/// The same call, after [`netdeed_setsockopt`] found that it replaces a table: copies what it is replaced with. A program
+/// of its own, because the verifier walks through every turn of the loop, for each way that leads there.
+#[tracepoint]
+pub(crate) fn netdeed_setsockopt_copy(ctx: TracePointContext) -> u32 {
+    let option = argument(&ctx, 2) as u32;
+    if option != IPT_SO_SET_REPLACE && option != ARPT_SO_SET_REPLACE {
+        return 0;
+    }
+    let Some(replacing) = REPLACING.get_ptr_mut(task::current_ids()) else { return 0 };
+    // SAFETY: only this thread inserts and removes its own key, so the value stays while this runs.
+    unsafe {
+        let (opened, total) = ((*replacing).opened, u64::from((*replacing).total));
+        (*replacing).copied = copy(opened, argument(&ctx, 3), total);
+    }
+    0
+}
+
+/// Tells that a replacement is under way.
+#[inline(always)]
+fn announce(replacing: &Replacing) {
+    let Some((mut entry, sequence)) = send::reserve::<TableOpened>(kind::TABLE_OPENED) else { return };
+    let record = entry.as_mut_ptr();
+    // SAFETY: the record is reserved ring memory.
+    unsafe {
+        task::fill_header(&raw mut (*record).header, kind::TABLE_OPENED, sequence);
+        // the same moment names the call in all of its records
+        (*record).header.time = replacing.opened;
+        (*record).level = replacing.level;
+        (*record).option = replacing.option;
+        (*record).netns = replacing.netns;
+        (*record).reserved = 0;
+        (*record).table = replacing.table;
+    }
+    entry.submit(send::QUIETLY);
+}
+
+/// Copies the value of the option, in pieces, as far as it fits and can be read, and says how much.
+///
+/// The verifier walks through every turn, so there is only one way to the next one: a whole piece was read.
+#[inline(always)]
+fn copy(opened: u64, value: u64, total: u64) -> u32 {
+    let whole = TABLE_CHUNK_BYTES as u64;
+    for index in 0..TABLE_CHUNKS as u64 {
+        let offset = index * whole;
+        if offset >= total {
+            return offset as u32;
+        }
+        let Some(mut entry) = TABLES.reserve::<TableChunk>(0) else {
+            send::lost(kind::TABLE_CHUNK);
+            return offset as u32;
+        };
+        let record = entry.as_mut_ptr();
+        // SAFETY: the record is reserved ring memory.
+        let to: *mut u8 = unsafe {
+            (*record).kind = kind::TABLE_CHUNK;
+            (*record).abi = ABI_VERSION;
+            (*record).bytes = TABLE_CHUNK_BYTES as u32;
+            (*record).thread = task::current_ids();
+            (*record).opened = opened;
+            (*record).offset = offset;
+            (&raw mut (*record).data).cast()
+        };
+        if total - offset < whole {
+            // SAFETY: `to` is writable for that many bytes.
+            let bytes = unsafe { read_user_bytes(to, TABLE_CHUNK_BYTES as u32, value + offset, total - offset) };
+            // SAFETY: as above.
+            unsafe { (*record).bytes = bytes };
+            entry.submit(send::QUIETLY);
+            return offset as u32 + bytes;
+        }
+        // SAFETY: `to` is writable for that many bytes.
+        if !unsafe { read_user_whole(to, TABLE_CHUNK_BYTES as u32, value + offset) } {
+            entry.discard(send::QUIETLY);
+            return offset as u32;
+        }
+        entry.submit(send::QUIETLY);
+    }
+    (TABLE_CHUNKS * TABLE_CHUNK_BYTES) as u32
 }
 
 /// `setsockopt` returns.
@@ -72,9 +172,12 @@ pub(crate) fn netdeed_setsockopt_done(ctx: TracePointContext) -> u32 {
             task::fill_header(&raw mut (*record).header, kind::TABLE_REPLACED, sequence);
             task::fill_ancestry(&raw mut (*record).ancestry);
             (*record).result = result(&ctx);
+            (*record).opened = replacing.opened;
             (*record).level = replacing.level;
             (*record).option = replacing.option;
             (*record).netns = replacing.netns;
+            (*record).total = replacing.total;
+            (*record).copied = replacing.copied;
             (*record).reserved = 0;
             (*record).table = replacing.table;
         }

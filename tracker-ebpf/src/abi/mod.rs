@@ -12,7 +12,8 @@ pub use offsets::{ABSENT, Offsets};
 pub use records::{
     ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header, IS_IOCTL,
     LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, REQUEST_BYTES, RequestClosed, RequestOpened,
-    SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_NAME_BYTES, TableReplaced, UNSET_UID,
+    SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk, TableOpened,
+    TableReplaced, UNSET_UID,
 };
 
 /// Version of everything in this module, the second field of every record.
@@ -34,6 +35,10 @@ pub mod kind {
     pub const TABLE_REPLACED: u16 = 6;
     /// [`Notified`](super::Notified).
     pub const NOTIFIED: u16 = 7;
+    /// [`TableOpened`](super::TableOpened). 8 and 9 are slots of another meaning.
+    pub const TABLE_OPENED: u16 = 10;
+    /// [`TableChunk`](super::TableChunk), in a ring of its own.
+    pub const TABLE_CHUNK: u16 = 11;
 }
 
 /// Slots of the per-CPU counter map: slot `kind` counts records of that kind that were lost, the others count attempts.
@@ -140,8 +145,10 @@ pub mod request {
 
 /// Names of the maps and of the frozen global, as the loader needs them.
 pub mod name {
-    /// The ring that carries every record.
+    /// The ring that carries every record but [`TableChunk`](super::TableChunk).
     pub const RECORDS: &str = "RECORDS";
+    /// The ring that carries what replaces legacy tables.
+    pub const TABLES: &str = "TABLES";
     /// The per-CPU counters, see [`slot`](super::slot).
     pub const COUNTERS: &str = "COUNTERS";
     /// The kernel offsets, [`Offsets`](super::Offsets).

@@ -18,6 +18,10 @@ pub const LONG_ENV_BYTES: usize = 4096;
 pub const REQUEST_BYTES: usize = 768;
 /// Bytes of an xtables table name (`XT_TABLE_MAXNAMELEN`).
 pub const TABLE_NAME_BYTES: usize = 32;
+/// Bytes of what replaces a legacy table that one record carries.
+pub const TABLE_CHUNK_BYTES: usize = (64 << 10) - 32;
+/// Most records one replacement is carried in: 8 MiB.
+pub const TABLE_CHUNKS: usize = 128;
 /// A user id that was never set.
 pub const UNSET_UID: u32 = u32::MAX;
 /// Flag of [`RequestOpened`]: the request is longer than `total_bytes` says (more messages, or more fragments, than were
@@ -201,6 +205,45 @@ pub struct RequestClosed {
     pub reserved: u32,
 }
 
+/// A task is about to replace a legacy xtables table: sent at the entry of the system call, before anything changes.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct TableOpened {
+    /// The task.
+    pub header: Header,
+    /// Protocol level: `SOL_IP` or `SOL_IPV6`.
+    pub level: u32,
+    /// Option: `IPT_SO_SET_REPLACE`, `ARPT_SO_SET_REPLACE` or `EBT_SO_SET_ENTRIES`.
+    pub option: u32,
+    /// Inode number of the socket's network namespace.
+    pub netns: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Table name, ended by NUL.
+    pub table: [u8; TABLE_NAME_BYTES],
+}
+
+/// A piece of what a legacy table is replaced with, in a ring of its own: sent between [`TableOpened`] and the call's
+/// effect.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct TableChunk {
+    /// [`kind::TABLE_CHUNK`](super::kind::TABLE_CHUNK).
+    pub kind: u16,
+    /// [`ABI_VERSION`](super::ABI_VERSION).
+    pub abi: u16,
+    /// Bytes of `data` that were read.
+    pub bytes: u32,
+    /// Thread group id (high half) and thread id of the caller, in the first pid namespace.
+    pub thread: u64,
+    /// When the call was entered, `CLOCK_BOOTTIME`, nanoseconds: [`TableReplaced::opened`].
+    pub opened: u64,
+    /// Where in the option's value the piece stands.
+    pub offset: u64,
+    /// The piece.
+    pub data: [u8; TABLE_CHUNK_BYTES],
+}
+
 /// A legacy xtables table was replaced, or the attempt failed.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -211,12 +254,18 @@ pub struct TableReplaced {
     pub ancestry: Ancestry,
     /// What `setsockopt` returned: 0, or a negated errno.
     pub result: i64,
+    /// When the call was entered, `CLOCK_BOOTTIME`, nanoseconds.
+    pub opened: u64,
     /// Protocol level: `SOL_IP` or `SOL_IPV6`.
     pub level: u32,
     /// Option: `IPT_SO_SET_REPLACE`, `ARPT_SO_SET_REPLACE` or `EBT_SO_SET_ENTRIES`.
     pub option: u32,
     /// Inode number of the socket's network namespace.
     pub netns: u32,
+    /// Bytes of the option's value.
+    pub total: u32,
+    /// Bytes of it that [`TableChunk`] records carry; fewer than `total` when they did not fit or were not readable.
+    pub copied: u32,
     /// Zero.
     pub reserved: u32,
     /// Table name, ended by NUL.
@@ -243,4 +292,6 @@ assert_bytes!(ExecLong, 752 + LONG_ARGV_BYTES + LONG_ENV_BYTES);
 assert_bytes!(Exit, 80);
 assert_bytes!(RequestOpened, 80 + 8 + 6 * 4 + REQUEST_BYTES + 392);
 assert_bytes!(RequestClosed, 80 + 8 + 2 * 4);
-assert_bytes!(TableReplaced, 80 + 392 + 8 + 4 * 4 + TABLE_NAME_BYTES);
+assert_bytes!(TableOpened, 80 + 4 * 4 + TABLE_NAME_BYTES);
+assert_bytes!(TableChunk, 2 * 2 + 4 + 3 * 8 + TABLE_CHUNK_BYTES);
+assert_bytes!(TableReplaced, 80 + 392 + 8 + 8 + 6 * 4 + TABLE_NAME_BYTES);

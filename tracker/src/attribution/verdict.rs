@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::ids::{ActorId, Ifindex};
+use crate::model::legacy::LegacySnapshot;
 use crate::model::owner::{Attribution, Certainty, Evidence, Owner};
 use crate::model::process::Actor;
 use crate::model::subject::{Snapshot, Subject};
@@ -76,6 +77,10 @@ fn kernel_sign(subject: &Subject, snapshot: &Snapshot) -> Option<&'static str> {
     const LOOPBACK: Ifindex = Ifindex(1);
     match (subject, snapshot) {
         (Subject::Route(_), Snapshot::Route(route)) if route.is_kernel_made() => Some("route protocol kernel"),
+        (Subject::Legacy(_), Snapshot::Legacy(LegacySnapshot::Table)) => Some("legacy table"),
+        (Subject::Legacy(_), Snapshot::Legacy(LegacySnapshot::Chain(chain))) if chain.policy.is_some() => {
+            Some("built-in chain")
+        }
         (Subject::Link(LOOPBACK), Snapshot::Link(link)) if link.kind.is_none() => Some("loopback link"),
         (Subject::Address(address), _) if address.ifindex == LOOPBACK && address.address.is_loopback() => {
             Some("loopback address")

@@ -9,6 +9,7 @@ pub mod error;
 pub mod fanotify;
 pub mod ipset;
 pub mod kept;
+pub mod legacy;
 pub mod mounts;
 pub mod nfnetlink;
 pub mod roots;

@@ -62,8 +62,10 @@ impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
         let message = causes(&error);
         match error {
-            NodeError::NoSuchChain { .. } => Self::new(ErrorCode::NotFound, message)
-                .remedy("name the family with --family; `nft list ruleset` shows every chain"),
+            NodeError::NoSuchChain { .. } | NodeError::NoSuchLegacyChain { .. } => {
+                Self::new(ErrorCode::NotFound, message)
+                    .remedy("name the family with --family; `nft list ruleset` shows every chain")
+            }
             NodeError::NoSuchOperation { .. } => Self::new(ErrorCode::NotFound, message)
                 .remedy("`netdeed log` lists operations; old archives are dropped"),
             NodeError::Conflict { .. } => {

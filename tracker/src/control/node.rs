@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::journal::{JournalError, Read};
 use crate::model::ids::{ChainName, Handle};
+use crate::model::legacy::{LegacyItem, LegacyTable};
 use crate::model::live::Ruleset;
 use crate::model::nft::TableRef;
 
@@ -25,6 +26,12 @@ pub trait Node: Send + Sync + 'static {
     /// # Errors
     /// [`NodeError::NoSuchChain`], or [`NodeError::Failed`] when the kernel does not answer.
     fn chain_rules(&self, table: &TableRef, chain: &ChainName) -> Result<Vec<Handle>, NodeError>;
+
+    /// The rules of a chain of a legacy table as it is now, in their order.
+    ///
+    /// # Errors
+    /// [`NodeError::NoSuchLegacyChain`], or [`NodeError::Failed`] when the kernel does not answer.
+    fn legacy_rules(&self, table: &LegacyTable, chain: &ChainName) -> Result<Vec<LegacyItem>, NodeError>;
 
     /// The live ruleset, to be compared with the journal as it is afterwards. Takes a fraction of a second for tens of
     /// thousands of rules.
@@ -78,6 +85,14 @@ pub enum NodeError {
     NoSuchChain {
         /// The table.
         table: TableRef,
+        /// The chain.
+        chain: ChainName,
+    },
+    /// There is no such chain in a legacy table.
+    #[error("there is no chain `{chain}` in legacy table `{table}`")]
+    NoSuchLegacyChain {
+        /// The table.
+        table: LegacyTable,
         /// The chain.
         chain: ChainName,
     },

@@ -10,8 +10,8 @@ use std::mem::{offset_of, size_of};
 
 use tracker_ebpf::abi::{
     ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, Exit, Fork, Header, IS_IOCTL,
-    LENGTH_IS_LOWER_BOUND, Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_NAME_BYTES, TableReplaced,
-    UNSET_UID, kind, sockopt,
+    LENGTH_IS_LOWER_BOUND, Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_CHUNK_BYTES, TABLE_NAME_BYTES,
+    TableChunk, TableOpened, TableReplaced, UNSET_UID, kind, sockopt,
 };
 
 use crate::decode::{ioctl, ipset, request};
@@ -69,6 +69,9 @@ pub enum DecodeError {
 /// # Errors
 /// [`DecodeError`] when the bytes are no record of this version.
 pub fn decode(record: &[u8]) -> Result<Observation, DecodeError> {
+    if record.starts_with(&kind::TABLE_CHUNK.to_ne_bytes()) {
+        return chunk(Reader::new("table piece", record, offset_of!(TableChunk, data))?);
+    }
     let head = Reader::new("BPF", record, size_of::<Header>())?;
     let version = head.u16(offset_of!(Header, abi));
     if version != tracker_ebpf::abi::ABI_VERSION {
@@ -80,6 +83,7 @@ pub fn decode(record: &[u8]) -> Result<Observation, DecodeError> {
         kind::EXIT => Ok(exit(Reader::new("exit", record, size_of::<Exit>())?)),
         kind::REQUEST_OPENED => Ok(opened(Reader::new("request", record, size_of::<RequestOpened>())?)),
         kind::REQUEST_CLOSED => Ok(closed(Reader::new("request end", record, size_of::<RequestClosed>())?)),
+        kind::TABLE_OPENED => replacing(Reader::new("table begin", record, size_of::<TableOpened>())?),
         kind::TABLE_REPLACED => replaced(Reader::new("table", record, size_of::<TableReplaced>())?),
         kind::NOTIFIED => Ok(notified::decode(Reader::new("notification", record, size_of::<Notified>())?)),
         found => Err(DecodeError::Kind { found }),
@@ -222,16 +226,50 @@ fn closed(record: Reader<'_>) -> Observation {
     }
 }
 
-fn replaced(record: Reader<'_>) -> Result<Observation, DecodeError> {
-    let level = record.u32(offset_of!(TableReplaced, level));
-    let option = record.u32(offset_of!(TableReplaced, option));
-    let family = family(level, option).ok_or(DecodeError::Option { level, option })?;
-    let table = record.text(offset_of!(TableReplaced, table), TABLE_NAME_BYTES);
-    if table.is_empty() {
-        return Err(DecodeError::Unnamed);
+fn replacing(record: Reader<'_>) -> Result<Observation, DecodeError> {
+    let at = [offset_of!(TableOpened, level), offset_of!(TableOpened, option), offset_of!(TableOpened, table)];
+    let (family, table) = table(record, at)?;
+    Ok(Observation::TableOpened {
+        opened: time(record),
+        tid: Tid(record.u32(offset_of!(Header, tid))),
+        netns: NetnsId(record.u32(offset_of!(TableOpened, netns))),
+        family,
+        table,
+    })
+}
+
+fn chunk(record: Reader<'_>) -> Result<Observation, DecodeError> {
+    let version = record.u16(offset_of!(TableChunk, abi));
+    if version != tracker_ebpf::abi::ABI_VERSION {
+        return Err(DecodeError::Version { found: version });
     }
+    let count = (record.u32(offset_of!(TableChunk, bytes)) as usize).min(TABLE_CHUNK_BYTES);
+    let bytes = record.area("table piece", offset_of!(TableChunk, data), count)?.to_vec();
+    Ok(Observation::TableChunk {
+        opened: BootTime(record.u64(offset_of!(TableChunk, opened))),
+        // the low half is the thread
+        tid: Tid(record.u64(offset_of!(TableChunk, thread)) as u32),
+        offset: record.u64(offset_of!(TableChunk, offset)),
+        bytes,
+    })
+}
+
+/// Family and name of a table, from where level, option and name stand.
+fn table(record: Reader<'_>, [level, option, table]: [usize; 3]) -> Result<(&'static str, String), DecodeError> {
+    let (level, option) = (record.u32(level), record.u32(option));
+    let family = family(level, option).ok_or(DecodeError::Option { level, option })?;
+    let table = record.text(table, TABLE_NAME_BYTES);
+    if table.is_empty() { Err(DecodeError::Unnamed) } else { Ok((family, table)) }
+}
+
+fn replaced(record: Reader<'_>) -> Result<Observation, DecodeError> {
+    let at = [offset_of!(TableReplaced, level), offset_of!(TableReplaced, option), offset_of!(TableReplaced, table)];
+    let (family, table) = table(record, at)?;
     Ok(Observation::TableReplaced {
         time: time(record),
+        opened: BootTime(record.u64(offset_of!(TableReplaced, opened))),
+        total: u64::from(record.u32(offset_of!(TableReplaced, total))),
+        copied: u64::from(record.u32(offset_of!(TableReplaced, copied))),
         task: task(record, offset_of!(TableReplaced, ancestry)),
         netns: NetnsId(record.u32(offset_of!(TableReplaced, netns))),
         family,

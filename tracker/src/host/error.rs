@@ -32,6 +32,12 @@ pub enum HostError {
         /// What would go with it or in its place.
         other: String,
     },
+    /// Somebody replaced a legacy table after the plan was made; nothing was changed.
+    #[error("legacy table `{table}` changed since the plan was made")]
+    TableConflict {
+        /// The table.
+        table: String,
+    },
     /// Somebody committed a ruleset after the plan was made; nothing was changed.
     #[error("the nftables ruleset changed since the plan was made (generation {planned})")]
     GenerationConflict {

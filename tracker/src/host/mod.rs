@@ -8,6 +8,7 @@ pub mod error;
 pub mod fake;
 pub mod files;
 pub mod ipset;
+pub mod legacy;
 pub mod nft;
 pub mod real;
 pub mod restore;
@@ -30,6 +31,7 @@ use crate::model::traffic::TrafficSnapshot;
 pub use archive::{ArchiveError, ArchiveStore, ArchivedFiles};
 pub use error::HostError;
 pub use fake::FakeHost;
+pub use legacy::LegacyEdit;
 pub use nft::{NftAdd, NftBatch, NftCommand, NftDelete, Place};
 pub use real::RealHost;
 
@@ -59,6 +61,13 @@ pub trait Host {
     /// [`HostError::GenerationConflict`] when the ruleset is not the one the batch was made for, [`HostError::Io`] naming
     /// the first object the kernel refused to change. Nothing was changed in either case.
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError>;
+
+    /// Changes one legacy table, all or nothing.
+    ///
+    /// # Errors
+    /// [`HostError::TableConflict`] when it is not the table the edit was made for, [`HostError::Io`] when the kernel
+    /// refuses. Nothing was changed in either case.
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError>;
 
     /// Deletes a link, and with it its addresses, routes and upper links.
     ///

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::{
-    ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal, files, ipset, nft, restore, rtnetlink, sysctl,
+    ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, legacy, nft, restore,
+    rtnetlink, sysctl,
 };
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
@@ -39,8 +40,9 @@ impl Host for RealHost {
         let mut rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
         name_links(&mut rt);
         let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
-        let mut live =
-            LiveState { generation: dump.generation, nft: dump.objects, rt, ip_sets, ..LiveState::default() };
+        let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
+        let (generation, nft) = (dump.generation, dump.objects);
+        let mut live = LiveState { generation, nft, rt, ip_sets, legacy, ..LiveState::default() };
         if !paths.is_empty() {
             let mounts = capture::mounts::mounts().map_err(unread("the mount table"))?;
             live.mounts = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
@@ -51,6 +53,10 @@ impl Host for RealHost {
 
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
         nft::commit(batch)
+    }
+
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError> {
+        legacy::replace(edit)
     }
 
     fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {

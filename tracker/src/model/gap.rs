@@ -24,12 +24,22 @@ pub enum Source {
     IpSets,
     /// Writes to sysctls.
     Sysctls,
+    /// Legacy xtables tables.
+    Legacy,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 7] =
-        [Self::Processes, Self::Requests, Self::Nftables, Self::Rtnetlink, Self::Fanotify, Self::IpSets, Self::Sysctls];
+    pub const ALL: [Self; 8] = [
+        Self::Processes,
+        Self::Requests,
+        Self::Nftables,
+        Self::Rtnetlink,
+        Self::Fanotify,
+        Self::IpSets,
+        Self::Sysctls,
+        Self::Legacy,
+    ];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -39,6 +49,7 @@ impl Source {
             Self::Nftables => "nftables",
             Self::Rtnetlink => "rtnetlink",
             Self::Fanotify => "fanotify",
+            Self::Legacy => "legacy",
             Self::IpSets => "ip-sets",
             Self::Sysctls => "sysctls",
         }
@@ -98,6 +109,11 @@ pub enum GapReason {
         /// Which stream should have.
         source: Source,
     },
+    /// Something had changed although nobody was seen changing it.
+    Unseen {
+        /// Which stream.
+        source: Source,
+    },
 }
 
 impl fmt::Display for GapReason {
@@ -109,6 +125,7 @@ impl fmt::Display for GapReason {
             Self::GenerationSkipped { from, to } => write!(f, "nftables generation jumped from {from} to {to}"),
             Self::Undecoded { source } => write!(f, "a {source} message was not understood"),
             Self::Partial { source } => write!(f, "a {source} message left out what changed"),
+            Self::Unseen { source } => write!(f, "a {source} change was not seen when it happened"),
             Self::Unannounced { source } => write!(f, "changes that no {source} message told of"),
             Self::JournalLost => f.write_str("journal was unreadable and set aside"),
             Self::JournalFailed { lost } => write!(f, "journal could not be written, {lost} changes given up"),

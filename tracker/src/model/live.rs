@@ -15,6 +15,8 @@ pub struct LiveState {
     pub generation: Generation,
     /// The whole ruleset of the network namespace; the rules of a chain in their order.
     pub nft: Vec<(Subject, Snapshot)>,
+    /// All legacy tables of the network namespace, each chain before its rules, rules in their order.
+    pub legacy: Vec<(Subject, Snapshot)>,
     /// All links, addresses, routes and ip rules of the network namespace.
     pub rt: Vec<(Subject, Snapshot)>,
     /// All IP sets of the network namespace with their members.

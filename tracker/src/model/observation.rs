@@ -85,10 +85,40 @@ pub enum Observation {
         /// What the system call returned.
         result: i64,
     },
+    /// A task is about to replace a legacy xtables table.
+    TableOpened {
+        /// When the call was entered; with the thread it names the call.
+        opened: BootTime,
+        /// The thread.
+        tid: Tid,
+        /// Network namespace of the socket.
+        netns: NetnsId,
+        /// `ip`, `ip6`, `arp` or `eb`.
+        family: &'static str,
+        /// Table name.
+        table: String,
+    },
+    /// A piece of what a legacy table is replaced with.
+    TableChunk {
+        /// When the call was entered.
+        opened: BootTime,
+        /// The thread.
+        tid: Tid,
+        /// Where in the whole it stands, bytes.
+        offset: u64,
+        /// The piece.
+        bytes: Vec<u8>,
+    },
     /// A task replaced a legacy xtables table (`*_SO_SET_REPLACE`).
     TableReplaced {
-        /// When.
+        /// When the call returned.
         time: BootTime,
+        /// When the call was entered.
+        opened: BootTime,
+        /// Bytes the table was replaced with.
+        total: u64,
+        /// How many of them came as [`Observation::TableChunk`].
+        copied: u64,
         /// Who.
         task: TaskRef,
         /// Network namespace of the socket.

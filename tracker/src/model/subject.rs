@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::{Digest, DigestBuilder};
 use super::ids::Ifindex;
 use super::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
+use super::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use super::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use super::nft::{NftItem, NftSnapshot, NftSubject};
@@ -21,7 +22,7 @@ use super::traffic::{FilterSubject, QdiscSubject, TrafficClassSubject, TrafficSn
 pub enum Subject {
     /// An nf_tables object.
     Nft(NftSubject),
-    /// A legacy xtables table.
+    /// A legacy xtables table whose content is not read (`eb`).
     Xtables {
         /// `ip`, `ip6`, `arp` or `eb`.
         family: String,
@@ -50,6 +51,8 @@ pub enum Subject {
     Filter(FilterSubject),
     /// A neighbour or a forwarding entry.
     Neighbour(NeighbourSubject),
+    /// A legacy xtables table, or something in one.
+    Legacy(LegacySubject),
 }
 
 /// An object's content at one moment.
@@ -57,7 +60,7 @@ pub enum Subject {
 pub enum Snapshot {
     /// Of an nf_tables object.
     Nft(NftSnapshot),
-    /// Of a legacy table: nothing yet but that it was written.
+    /// Of a legacy table whose content is not read: nothing but that it was written.
     Xtables,
     /// Of a link.
     Link(LinkSnapshot),
@@ -77,6 +80,8 @@ pub enum Snapshot {
     Traffic(TrafficSnapshot),
     /// Of a neighbour or a forwarding entry.
     Neighbour(NeighbourSnapshot),
+    /// Of a legacy xtables table, or of something in one.
+    Legacy(LegacySnapshot),
 }
 
 impl Subject {
@@ -89,7 +94,7 @@ impl Subject {
             | Self::Filter(FilterSubject { ifindex, .. })
             | Self::Neighbour(NeighbourSubject { ifindex, .. }) => Some(*ifindex),
             Self::Nft(_) | Self::Xtables { .. } | Self::Link(_) | Self::Route(_) | Self::IpRule(_) => None,
-            Self::Path(_) | Self::IpSet(_) | Self::Sysctl(_) => None,
+            Self::Path(_) | Self::IpSet(_) | Self::Sysctl(_) | Self::Legacy(_) => None,
         }
     }
 }
@@ -109,6 +114,7 @@ impl Snapshot {
             Self::Sysctl(sysctl) => sysctl.digest(),
             Self::Traffic(traffic) => traffic.content,
             Self::Neighbour(neighbour) => neighbour.digest(),
+            Self::Legacy(legacy) => legacy.digest(),
         }
     }
 }
@@ -180,6 +186,11 @@ impl Class {
                 NftItem::Flowtable(_) => Self::Flowtable,
             },
             Subject::Xtables { .. } => Self::Xtables,
+            Subject::Legacy(legacy) => match legacy.item {
+                LegacyItem::Table => Self::Table,
+                LegacyItem::Chain(_) => Self::Chain,
+                LegacyItem::Rule { .. } => Self::Rule,
+            },
             Subject::Link(_) => Self::Link,
             Subject::Address(_) => Self::Address,
             Subject::Route(_) => Self::Route,
@@ -285,5 +296,6 @@ pub fn describe_bare(subject: &Subject) -> String {
         Subject::TrafficClass(class) => format!("tclass {}", class.describe(None)),
         Subject::Filter(filter) => format!("filter {}", filter.describe(None)),
         Subject::Neighbour(neighbour) => format!("neighbour {}", neighbour.describe(None)),
+        Subject::Legacy(legacy) => legacy.to_string(),
     }
 }

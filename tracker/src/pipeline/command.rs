@@ -38,6 +38,8 @@ pub enum Command {
         /// Answered with its number, once it is durable.
         done: SyncSender<Result<OperationId, JournalError>>,
     },
+    /// Take in what is queued.
+    Nudge,
     /// From the recorder to itself: what differed at its last look, and still does, went or came without a notification.
     Settle,
     /// Record what is queued, make it durable and end.

@@ -9,6 +9,7 @@ pub mod command;
 pub mod effects;
 pub mod ip_sets;
 mod ledger;
+pub mod legacy;
 pub mod node;
 pub mod recorder;
 pub mod restored;

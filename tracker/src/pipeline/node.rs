@@ -22,6 +22,7 @@ use crate::host::real::RealHost;
 use crate::host::{ArchiveStore, Host};
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ActorId, ChainName, Handle, OperationId};
+use crate::model::legacy::{LegacyItem, LegacyTable};
 use crate::model::live::Ruleset;
 use crate::model::nft::{NftItem, TableRef};
 use crate::model::object::{Object, Scope};
@@ -281,6 +282,11 @@ impl Node for TrackerNode {
                 _ => None,
             })
             .collect())
+    }
+
+    fn legacy_rules(&self, table: &LegacyTable, chain: &ChainName) -> Result<Vec<LegacyItem>, NodeError> {
+        let rules = capture::legacy::rules_of(table, chain).map_err(|error| failed("read the legacy table", error))?;
+        rules.ok_or_else(|| NodeError::NoSuchLegacyChain { table: table.clone(), chain: chain.clone() })
     }
 
     fn ruleset(&self) -> Result<Ruleset, NodeError> {

@@ -3,6 +3,7 @@
 mod ip_sets;
 mod judge;
 mod keep;
+mod legacy;
 mod nft;
 mod operations;
 mod paths;
@@ -15,7 +16,7 @@ mod sysctls;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use crate::attribution::ipsets::IpSetRequests;
@@ -26,7 +27,7 @@ use crate::capture::Raw;
 use crate::capture::ipset::IpSetLooks;
 use crate::capture::roots::Root;
 use crate::decode;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{Gap, GapReason, Source};
@@ -47,6 +48,7 @@ use super::restored::Restores;
 use super::status::Board;
 use super::world::{Tracked, World};
 use ip_sets::LookState;
+use legacy::{LegacyTables, Replaced, table_of};
 use nft::{HandleMarks, OpenCommit};
 use reconcile::Reconciliation;
 use routes::RouteCauses;
@@ -106,6 +108,9 @@ pub struct Recorder {
     lost: Vec<(Source, GapReason)>,
     /// What may have taken routes along without a notification.
     check_routes: RouteCauses,
+    legacy: LegacyTables,
+    /// Answers that wait until it is known what calls changed in legacy tables.
+    held: Vec<SyncSender<Result<(), JournalError>>>,
     /// When to hold the record against what lives.
     reconciliation: Reconciliation,
     /// Requests to the ip_set subsystem since it was looked at.
@@ -155,6 +160,8 @@ impl Recorder {
             moved: HashMap::new(),
             lost: Vec::new(),
             check_routes: RouteCauses::default(),
+            legacy: LegacyTables::default(),
+            held: Vec::new(),
             reconciliation: Reconciliation::default(),
             operation: None,
             restores: Restores::default(),
@@ -195,10 +202,13 @@ impl Recorder {
         self.end_moves();
         self.verify_routes();
         self.resync_lost();
+        self.settle_tables(window.before);
+        self.look_at_tables();
         self.reconcile();
         self.look_again();
         self.compare_sysctls_again();
         self.commit();
+        self.release();
         self.tick(is_idle);
         let mut is_stopped = false;
         for command in commands {
@@ -211,6 +221,8 @@ impl Recorder {
     fn idle(&mut self) {
         self.verify_routes();
         self.resync_lost();
+        self.doubt_tables();
+        self.look_at_tables();
         self.reconcile();
         self.look_again();
         self.compare_sysctls_again();
@@ -272,14 +284,15 @@ impl Recorder {
                 let task = notified.task.clone();
                 self.notifications.note(notified, || self.lineage.actor_of(&task));
             }
-            Observation::TableReplaced { task, netns, family, table, result, .. } => {
-                if netns == self.surroundings.scope.netns && result == 0 {
-                    let actor = self.lineage.actor_of(&task);
-                    let evidence = Evidence::TableReplace { table: format!("{family} {table}") };
-                    let attribution = self.judge_actor(&actor, true, evidence);
-                    self.replaced_table(family, table, &attribution);
+            Observation::TableOpened { opened, tid, netns, family, table } => {
+                if let Some(table) = table_of(family, &table).filter(|_| netns == self.surroundings.scope.netns) {
+                    self.legacy.ledger.opened(table, (tid, opened));
                 }
             }
+            Observation::TableChunk { opened, tid, offset, bytes } => {
+                self.legacy.ledger.pieces.add((tid, opened), offset, &bytes);
+            }
+            Observation::TableReplaced { .. } => self.replaced(observation),
             Observation::Nft { subject, after } => self.open_commit.notifications.push((subject, after)),
             Observation::NftCommitted { generation, tid, comm } => self.committed(generation, tid, comm, window),
             Observation::Rtnetlink { .. } => self.rtnetlink(observation, window),
@@ -291,6 +304,8 @@ impl Recorder {
                 }
                 if source == Source::Requests {
                     self.requests.lost(window.before);
+                    self.legacy.ledger.forget_calls();
+                    self.lose(Source::Legacy, gap_reason(source, lost));
                     self.ip_set_requests.lost(window.before);
                     self.look_at(Some(None));
                     self.notifications.lost(window.before);
@@ -300,7 +315,36 @@ impl Recorder {
         }
     }
 
-    /// The content of a legacy table is not read yet: that it was replaced, and by whom, is.
+    fn replaced(&mut self, observation: Observation) {
+        let Observation::TableReplaced { time, opened, total, copied, task, netns, family, table, result } =
+            observation
+        else {
+            return;
+        };
+        if netns != self.surroundings.scope.netns {
+            self.legacy.ledger.pieces.take((task.tid, opened), 0);
+            return;
+        }
+        let attribution = (result == 0).then(|| {
+            let actor = self.lineage.actor_of(&task);
+            let evidence = Evidence::TableReplace { table: format!("{family} {table}") };
+            self.judge_actor(&actor, true, evidence)
+        });
+        match (table_of(family, &table), attribution) {
+            (Some(table), attribution) => self.table_replaced(Replaced {
+                table,
+                tid: task.tid,
+                opened,
+                closed: time,
+                total: (copied == total).then_some(total),
+                attribution,
+            }),
+            (None, Some(attribution)) => self.replaced_table(family, table, &attribution),
+            (None, None) => {}
+        }
+    }
+
+    /// The content of such a table is not read: that it was replaced, and by whom, is recorded.
     fn replaced_table(&mut self, family: &str, table: String, attribution: &Attribution) {
         let subject = Subject::Xtables { family: family.to_owned(), table };
         let effect = match self.world.get(&subject) {
@@ -377,7 +421,7 @@ impl Recorder {
 /// Why a lost record makes a gap.
 fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
     match source {
-        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Sysctls => {
+        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Sysctls | Source::Legacy => {
             GapReason::Overrun { source }
         }
         Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },

@@ -41,7 +41,7 @@ impl Tracked {
             Snapshot::IpSet(IpSetSnapshot::Member(_)) | Snapshot::Sysctl(_) => {}
             Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
             Snapshot::Traffic(traffic) => parent = Some(traffic.parent),
-            Snapshot::Neighbour(_) => {}
+            Snapshot::Neighbour(_) | Snapshot::Legacy(_) => {}
         }
         Self { id, digest: snapshot.digest(), handle, ifname, inode, parent }
     }

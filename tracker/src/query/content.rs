@@ -7,6 +7,7 @@ use std::fmt::Write;
 use crate::control::api::{BaseChainView, ContentView};
 use crate::model::ids::{Generation, Handle};
 use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
+use crate::model::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use crate::model::link::LinkSnapshot;
 use crate::model::nft::{BaseChain, Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
@@ -40,6 +41,7 @@ pub(super) fn content_view(
 ) -> ContentView {
     match (subject, snapshot) {
         (Subject::Nft(subject), Snapshot::Nft(snapshot)) => nft_view(texts, subject, snapshot, made),
+        (Subject::Legacy(subject), Snapshot::Legacy(snapshot)) => legacy_view(subject, snapshot),
         (Subject::Xtables { family, table }, _) => {
             ContentView::Xtables { family: family.clone(), table: table.clone() }
         }
@@ -125,6 +127,21 @@ fn nft_view(texts: &Texts<'_>, subject: &NftSubject, snapshot: &NftSnapshot, mad
     }
 }
 
+fn legacy_view(subject: &LegacySubject, snapshot: &LegacySnapshot) -> ContentView {
+    match (&subject.item, snapshot) {
+        (LegacyItem::Table, LegacySnapshot::Table) => ContentView::LegacyTable {},
+        (LegacyItem::Chain(_), LegacySnapshot::Chain(chain)) => {
+            ContentView::LegacyChain { policy: chain.policy.map(|policy| policy.to_string()) }
+        }
+        (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) => ContentView::LegacyRule {
+            text: render::iptables_legacy(subject.table.family, chain.as_str(), rule, &()).text,
+            comment: rule.comment.clone(),
+            chain: rule.chain.as_ref().map(ToString::to_string),
+        },
+        _ => ContentView::Unknown,
+    }
+}
+
 fn rule_view(handle: Handle, rule: &RuleSnapshot, text: String) -> ContentView {
     fn names<T: ToString>(names: &[T]) -> Vec<String> {
         names.iter().map(ToString::to_string).collect()
@@ -190,7 +207,8 @@ fn words(bits: u32, table: &[(u32, &str)]) -> Vec<String> {
 /// An object's content in one line; empty where the name says it all. `made` is the nf_tables commit that made it.
 pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, made: Option<Generation>) -> String {
     match content_view(texts, subject, snapshot, made) {
-        ContentView::Rule { text, .. } => text,
+        ContentView::Rule { text, .. } | ContentView::LegacyRule { text, .. } => text,
+        ContentView::LegacyChain { policy: Some(policy) } => format!("policy {policy}"),
         ContentView::Chain { base: Some(base), .. } => {
             let BaseChainView { kind, hook, priority, policy, device } = base;
             let device = device.map(|device| format!(" device {device}")).unwrap_or_default();

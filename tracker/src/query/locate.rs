@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ChainName, Handle, Ifname, IpSetName, SetName, TableName};
 use crate::model::ipset::IpSetSubject;
+use crate::model::legacy::{LegacyItem, LegacySubject, LegacyTable};
 use crate::model::neighbour::{Mac, NeighbourKey};
 use crate::model::nft::{Family, NftItem, NftSubject, TableRef};
 use crate::model::object::Object;
@@ -44,10 +45,14 @@ pub enum RulePlace {
 pub enum Locator {
     /// A rule.
     Rule { table: TableRef, chain: ChainName, place: RulePlace },
-    /// Chains of one name.
-    Chain { name: ChainName, table: Option<TableName>, family: Option<Family> },
-    /// Tables of one name.
-    Table { name: TableName, family: Option<Family> },
+    /// A rule of a legacy table, by its place counted from 1.
+    LegacyRule { table: LegacyTable, chain: ChainName, position: u64 },
+    /// A rule of a legacy table, as it is recorded.
+    LegacyItem { table: LegacyTable, item: LegacyItem },
+    /// Chains of one name; `legacy`: only those of legacy tables.
+    Chain { name: ChainName, table: Option<TableName>, family: Option<Family>, legacy: bool },
+    /// Tables of one name; `legacy`: only legacy ones.
+    Table { name: TableName, family: Option<Family>, legacy: bool },
     /// Sets and maps of one name.
     Set { name: SetName, table: Option<TableName>, family: Option<Family> },
     /// A link, by its name or one of its other names.
@@ -81,19 +86,28 @@ impl Locator {
     /// Whether an object is one it names. Rules by place are never.
     fn names(&self, object: &Object) -> bool {
         match (self, &object.subject) {
-            (Self::Chain { name, table, family }, Subject::Nft(nft)) => {
+            (Self::Chain { name, table, family, legacy: _ }, Subject::Legacy(it)) => {
+                matches!(&it.item, LegacyItem::Chain(chain) if chain == name)
+                    && is_in_legacy(&it.table, table.as_ref(), *family)
+            }
+            (Self::Table { name, family, legacy: _ }, Subject::Legacy(it)) => {
+                it.item == LegacyItem::Table && is_in_legacy(&it.table, Some(name), *family)
+            }
+            (Self::Chain { legacy: true, .. } | Self::Table { legacy: true, .. }, _) => false,
+            (Self::Chain { name, table, family, legacy: _ }, Subject::Nft(nft)) => {
                 matches!(&nft.item, NftItem::Chain(chain) if chain == name) && is_in(nft, table.as_ref(), *family)
             }
             (Self::Set { name, table, family }, Subject::Nft(nft)) => {
                 matches!(&nft.item, NftItem::Set(set) if set == name) && is_in(nft, table.as_ref(), *family)
             }
-            (Self::Table { name, family }, Subject::Nft(nft)) => {
+            (Self::Table { name, family, legacy: _ }, Subject::Nft(nft)) => {
                 nft.item == NftItem::Table && is_in(nft, Some(name), *family)
             }
             (Self::Rule { table, chain, place: RulePlace::Handle(handle) }, Subject::Nft(nft)) => {
                 let wanted = NftItem::Rule { chain: chain.clone(), handle: *handle };
                 nft.table == *table && nft.item == wanted
             }
+            (Self::LegacyItem { table, item }, Subject::Legacy(it)) => it.table == *table && it.item == *item,
             (Self::Link { name }, Subject::Link(_)) => match &object.snapshot {
                 Snapshot::Link(link) => link.name == *name || link.altnames.iter().any(|other| other == name.as_str()),
                 _ => false,
@@ -121,7 +135,7 @@ impl Locator {
     /// The classes its objects can have.
     fn classes(&self) -> Vec<Class> {
         match self {
-            Self::Rule { .. } => vec![Class::Rule],
+            Self::Rule { .. } | Self::LegacyRule { .. } | Self::LegacyItem { .. } => vec![Class::Rule],
             Self::Chain { .. } => vec![Class::Chain],
             Self::Table { .. } => vec![Class::Table],
             Self::Set { .. } => vec![Class::Set],
@@ -144,6 +158,9 @@ impl Locator {
                 table: table.clone(),
                 item: NftItem::Rule { chain: chain.clone(), handle: *handle },
             })),
+            Self::LegacyItem { table, item } => {
+                Some(Subject::Legacy(LegacySubject { table: table.clone(), item: item.clone() }))
+            }
             Self::Path { path } => Some(Subject::Path(path.clone())),
             Self::Sysctl { name } => Some(Subject::Sysctl(name.clone())),
             Self::IpSet { name, member: None } => Some(Subject::IpSet(IpSetSubject::set(name.clone()))),
@@ -153,6 +170,10 @@ impl Locator {
             _ => None,
         }
     }
+}
+
+fn is_in_legacy(it: &LegacyTable, table: Option<&TableName>, family: Option<Family>) -> bool {
+    table.is_none_or(|table| it.name == *table) && family.is_none_or(|family| it.family.as_str() == family.as_str())
 }
 
 /// Whether a qdisc, class or filter is on the link, and at the place where one is given: its own handle, or what it
@@ -202,16 +223,22 @@ impl fmt::Display for Locator {
             Self::Rule { table, chain, place: RulePlace::Handle(handle) } => {
                 write!(f, "rule {table} {chain} handle {handle}")
             }
-            Self::Chain { name, table, family } => {
-                qualified(f, "chain", family, table)?;
+            Self::LegacyRule { table, chain, position } => {
+                write!(f, "rule legacy {table} {chain} position {position}")
+            }
+            Self::LegacyItem { table, item } => {
+                fmt::Display::fmt(&LegacySubject { table: table.clone(), item: item.clone() }, f)
+            }
+            Self::Chain { name, table, family, legacy } => {
+                qualified(f, if *legacy { "chain legacy" } else { "chain" }, family, table)?;
                 write!(f, " {name}")
             }
             Self::Set { name, table, family } => {
                 qualified(f, "set", family, table)?;
                 write!(f, " {name}")
             }
-            Self::Table { name, family } => {
-                qualified(f, "table", family, &None)?;
+            Self::Table { name, family, legacy } => {
+                qualified(f, if *legacy { "table legacy" } else { "table" }, family, &None)?;
                 write!(f, " {name}")
             }
             Self::Link { name } => write!(f, "link {name}"),
@@ -266,7 +293,7 @@ pub fn locate(journal: &dyn Read, locator: &Locator, reach: Reach) -> Result<Vec
 }
 
 /// The sentence for a place in a chain where no rule stands.
-pub fn no_such_position(table: &TableRef, chain: &ChainName, rules: usize, position: u64) -> String {
+pub fn no_such_position(table: &dyn fmt::Display, chain: &ChainName, rules: usize, position: u64) -> String {
     let rules = match rules {
         0 => "no rules".to_owned(),
         1 => "one rule".to_owned(),

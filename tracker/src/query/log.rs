@@ -241,6 +241,7 @@ pub fn gap_view(gap: &Gap) -> GapView {
         GapReason::GenerationSkipped { .. } => ("generation-skipped", None),
         GapReason::Undecoded { source } => ("undecoded", Some(*source)),
         GapReason::Partial { source } => ("partial", Some(*source)),
+        GapReason::Unseen { source } => ("unseen", Some(*source)),
         GapReason::Unannounced { source } => ("unannounced", Some(*source)),
         GapReason::JournalLost => ("journal-lost", None),
         GapReason::JournalFailed { .. } => ("journal-failed", None),

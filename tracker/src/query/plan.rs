@@ -2,11 +2,12 @@
 
 use crate::control::api::{ExportFormat, ExportView, KeptView, LeftOutView, PlanView, RefusalView, StepView};
 use crate::journal::Read;
+use crate::model::legacy::{LegacyItem, LegacySubject};
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::Owner;
 use crate::model::subject::{Class, Subject};
 use crate::rollback::export::{Export, Format, LeftOut, export};
-use crate::rollback::{Kept, LiveState, Plan, Refusal, Step};
+use crate::rollback::{Action, Kept, LiveState, Plan, Refusal, Step};
 
 use super::content::content_text;
 use super::texts::Texts;
@@ -36,7 +37,12 @@ fn step_view(texts: &Texts<'_>, step: &Step) -> StepView {
         class: Class::of(step.subject(), step.snapshot()),
         name: step.describe(),
         within: within(step.subject()),
-        text: content_text(texts, step.subject(), step.snapshot(), None),
+        text: match step.action() {
+            Action::RestorePolicy { policy } => {
+                format!("{}, set back to {policy}", content_text(texts, step.subject(), step.snapshot(), None))
+            }
+            _ => content_text(texts, step.subject(), step.snapshot(), None),
+        },
         digest: Some(step.snapshot().digest().to_string()),
         owner: why.owner.clone(),
         certainty: why.certainty,
@@ -48,6 +54,8 @@ fn within(subject: &Subject) -> Option<String> {
     match subject {
         Subject::Nft(NftSubject { item: NftItem::Table, .. }) => None,
         Subject::Nft(NftSubject { table, .. }) => Some(format!("table {table}")),
+        Subject::Legacy(LegacySubject { item: LegacyItem::Table, .. }) => None,
+        Subject::Legacy(LegacySubject { table, .. }) => Some(format!("table legacy {table}")),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ mod ruleset;
 #[cfg(test)]
 mod tests;
 
-pub use iptables::{iptables, iptables_save};
+pub use iptables::{iptables, iptables_legacy, iptables_save};
 pub use nft::{
     base_chain, elements, flowtable_lines, hook_name, nft, nft_ruleset, nft_table, object_lines, set_declaration,
 };

@@ -8,6 +8,7 @@ use super::relations::Relations;
 use super::step::{Action, Step};
 use crate::model::digest::Digest;
 use crate::model::ids::Generation;
+use crate::model::legacy::{LegacySnapshot, LegacySubject, LegacyTable, table_digest};
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::subject::{Snapshot, Subject, describe};
 
@@ -16,6 +17,7 @@ use crate::model::subject::{Snapshot, Subject, describe};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Preconditions {
     generation: Option<Generation>,
+    tables: BTreeMap<LegacyTable, Digest>,
     rt: BTreeMap<Subject, (Digest, String)>,
     paths: BTreeMap<AbsPath, Option<PathSnapshot>>,
     children: BTreeMap<AbsPath, BTreeSet<AbsPath>>,
@@ -52,10 +54,14 @@ impl Preconditions {
                     it.children.extend(live.children.get(path).map(|names| (path.clone(), names.clone())));
                     it.mounts.extend(live.mounts.iter().filter(|mount| mount.is_within(path)).cloned());
                 }
+                (_, Subject::Legacy(LegacySubject { table, .. })) => {
+                    it.tables.entry(table.clone()).or_insert_with(|| table_digest(table, legacy_objects(live)));
+                }
                 (_, Subject::Nft(_)) => it.generation = Some(live.generation),
                 _ => {}
             }
-            touched.extend((!step.action().is_nft()).then_some(step.subject()));
+            let is_of_table = step.action().is_nft() || step.action().is_legacy();
+            touched.extend((!is_of_table).then_some(step.subject()));
         }
         for subject in touched {
             if let Some(now) = current.get(subject) {
@@ -65,12 +71,20 @@ impl Preconditions {
         it
     }
 
+    /// Digest of a legacy table that steps are about.
+    pub(super) fn table(&self, table: &LegacyTable) -> Digest {
+        self.tables.get(table).copied().unwrap_or(Digest([0; 16]))
+    }
+
     fn first_difference(&self, now: &Self) -> Option<String> {
-        let Self { generation, rt, paths, children, mounts } = self;
+        let Self { generation, tables, rt, paths, children, mounts } = self;
         if let (Some(planned), Some(now)) = (generation, now.generation)
             && *planned != now
         {
             return Some(format!("the nftables ruleset went from generation {planned} to {now}"));
+        }
+        if let Some((table, _)) = tables.iter().find(|(table, was)| now.tables.get(table) != Some(was)) {
+            return Some(format!("legacy table `{table}` changed"));
         }
         let keys: BTreeSet<&Subject> = rt.keys().chain(now.rt.keys()).collect();
         let differs = keys.into_iter().find_map(|subject| match (rt.get(subject), now.rt.get(subject)) {
@@ -84,6 +98,14 @@ impl Preconditions {
             .or_else(|| children.iter().find(|(path, was)| now.children.get(path) != Some(was)).map(changed))
             .or_else(|| now.mounts.difference(mounts).next().map(|mount| format!("`{mount}` was mounted")))
     }
+}
+
+/// What of legacy tables is live.
+pub(super) fn legacy_objects(live: &LiveState) -> impl Iterator<Item = (&LegacySubject, &LegacySnapshot)> {
+    live.legacy.iter().filter_map(|(subject, snapshot)| match (subject, snapshot) {
+        (Subject::Legacy(subject), Snapshot::Legacy(snapshot)) => Some((subject, snapshot)),
+        _ => None,
+    })
 }
 
 fn changed<T>((path, _): (&AbsPath, T)) -> String {

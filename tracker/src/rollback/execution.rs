@@ -1,7 +1,7 @@
 //! What carrying out a plan leaves behind: an outcome for each step, and a state. A reset and an undo share it.
 
 use crate::causes::causes;
-use crate::host::{Host, HostError, NftBatch};
+use crate::host::{Host, HostError, LegacyEdit, NftBatch};
 use crate::model::operation::{OperationState, StepOutcome};
 
 /// How an execution ended.
@@ -14,7 +14,7 @@ pub enum ExecutionState {
         /// The first failure.
         error: String,
     },
-    /// Somebody committed a ruleset in between; nothing was changed. Plan again.
+    /// Somebody committed a ruleset or replaced a legacy table in between; nothing was changed. Plan again.
     GenerationConflict,
 }
 
@@ -35,7 +35,7 @@ impl Execution {
             ExecutionState::Done => OperationState::Done,
             ExecutionState::Failed { error } => OperationState::Failed { error: error.clone() },
             ExecutionState::GenerationConflict => {
-                OperationState::Failed { error: "the nftables ruleset kept changing; nothing was removed".to_owned() }
+                OperationState::Failed { error: "the ruleset kept changing; nothing was removed".to_owned() }
             }
         }
     }
@@ -93,6 +93,21 @@ impl<'a, S> Run<'a, S> {
                 Err(Execution { outcomes, state: ExecutionState::Failed { error } })
             }
         }
+    }
+
+    /// Replaces a legacy table.
+    ///
+    /// # Errors
+    /// The execution ends here: it is not the table that was planned for, and nothing was changed before either.
+    pub(super) fn replace(&mut self, host: &mut dyn Host, edit: &LegacyEdit, steps: &[&S]) -> Result<(), Execution> {
+        let result = host.replace_legacy(edit);
+        if matches!(result, Err(HostError::TableConflict { .. })) && self.outcomes.is_empty() {
+            return Err(Execution { outcomes: Vec::new(), state: ExecutionState::GenerationConflict });
+        }
+        let error = result.err().map(|error| causes(&error));
+        let outcomes: Vec<StepOutcome> = steps.iter().map(|step| (self.outcome)(step, error.clone())).collect();
+        self.push(outcomes);
+        Ok(())
     }
 
     /// Adds what became of the next steps.

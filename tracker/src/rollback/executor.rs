@@ -1,18 +1,21 @@
 //! The executor: does each step of a checked plan, decides nothing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::causes::causes;
-use crate::host::{Host, HostError, NftAdd, NftBatch, NftCommand, NftDelete, Removal};
+use crate::host::{Host, HostError, LegacyEdit, NftAdd, NftBatch, NftCommand, NftDelete, Removal};
+use crate::model::legacy::{LegacyItem, LegacySubject, LegacyTable};
 use crate::model::nft::{NftItem, NftSnapshot};
 use crate::model::operation::StepOutcome;
 use crate::model::subject::{Snapshot, Subject};
 
 use super::check::CheckedPlan;
 use super::execution::{Execution, Run};
+use super::plan::Plan;
 use super::step::{Action, Step};
 
-/// Executes a checked plan: the nf_tables steps as one commit, then the others one by one. `progress` is told the number
+/// Executes a checked plan: the nf_tables steps as one commit, those of each legacy table as one replacement, then the
+/// others one by one. `progress` is told the number
 /// of steps done and their total.
 ///
 /// When the commit fails nothing else is tried; after that, a failing step does not stop the others, which do not need
@@ -26,11 +29,40 @@ pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnM
     if let Err(ended) = run.commit(host, &batch, &nft, &others) {
         return ended;
     }
+    let (legacy, others): (Vec<&Step>, Vec<&Step>) = others.into_iter().partition(|step| step.action().is_legacy());
+    for (edit, steps) in edits(&plan, &legacy) {
+        if let Err(ended) = run.replace(host, &edit, &steps) {
+            return ended;
+        }
+    }
     for step in others {
         let error = remove(host, step).err().map(|error| causes(&error));
         run.push([outcome(step, error)]);
     }
     run.end()
+}
+
+/// The steps on each legacy table as one edit.
+fn edits<'a>(plan: &Plan, steps: &[&'a Step]) -> Vec<(LegacyEdit, Vec<&'a Step>)> {
+    let mut edits: BTreeMap<LegacyTable, (LegacyEdit, Vec<&Step>)> = BTreeMap::new();
+    for step in steps {
+        let Subject::Legacy(LegacySubject { table, item }) = step.subject() else { continue };
+        let (edit, its) = edits.entry(table.clone()).or_insert_with(|| {
+            let expected = plan.preconditions.table(table);
+            let (removed, policies) = (BTreeSet::new(), BTreeMap::new());
+            (LegacyEdit { table: table.clone(), expected, removed, policies }, Vec::new())
+        });
+        match (step.action(), item) {
+            (Action::RestorePolicy { policy }, LegacyItem::Chain(chain)) => {
+                edit.policies.insert(chain.clone(), policy);
+            }
+            _ => {
+                edit.removed.insert(item.clone());
+            }
+        }
+        its.push(step);
+    }
+    edits.into_values().collect()
 }
 
 fn outcome(step: &Step, error: Option<String>) -> StepOutcome {

@@ -9,13 +9,14 @@
 //!    one, is refused; so is one whose removal would make the kernel remove such a thing.
 //! 3. [`check::check`] reads everything the steps rest on again and hands out the only value the executor takes.
 //! 4. All nf_tables deletions are one commit carrying the generation of the ruleset that was planned for: if anybody
-//!    committed since, the kernel refuses it whole. Everything else is compared once more by the host right before its
+//!    committed since, the kernel refuses it whole. A legacy table is replaced once, under the lock of its tools, after it
+//!    was read again; a tool that takes no lock is caught by the kernel only if it added or removed something. Everything else is compared once more by the host right before its
 //!    removal; between that comparison and the removal remains a moment that the kernel offers no means to close.
 //! 5. [`verify::Expectation`] compares digests of everything else before and after.
 //!
 //! A base chain's policy that the owner changed last goes back to what it was before. What is *not* done: other contents
-//! that the owner changed on other people's objects are reported ([`refusal::Reason::Altered`]) and not set back; legacy
-//! xtables tables are reported and not touched.
+//! that the owner changed on other people's objects are reported ([`refusal::Reason::Altered`]) and not set back; bridge
+//! tables of legacy xtables are reported and not touched.
 
 pub mod archive;
 pub mod check;
@@ -23,6 +24,7 @@ pub mod earlier;
 pub mod execution;
 pub mod executor;
 pub mod export;
+mod legacy;
 pub mod live;
 pub mod plan;
 pub mod planner;

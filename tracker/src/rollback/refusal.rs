@@ -120,7 +120,7 @@ pub enum Reason {
     KernelMade,
     /// It is an element of a set that may not change (constant flag).
     ConstantSet,
-    /// The content of legacy xtables tables is not recorded.
+    /// The content of bridge tables of legacy xtables is not recorded.
     LegacyTable,
     /// Somebody else's object, whose content the selected owner changed; the earlier content is not set back.
     Altered {
@@ -152,7 +152,7 @@ impl fmt::Display for Reason {
             Self::FurtherNames { names } => write!(f, "it has {names} names (hard links)"),
             Self::KernelMade => f.write_str("the kernel made it and does not let it be deleted"),
             Self::ConstantSet => f.write_str("its set is constant"),
-            Self::LegacyTable => f.write_str("the content of legacy tables is not recorded"),
+            Self::LegacyTable => f.write_str("the content of legacy bridge tables is not recorded"),
             Self::Altered { by } => write!(f, "it is not the selected owner's, but {by} changed it last"),
             Self::EarlierUnknown => f.write_str("the value it had before is not known"),
             Self::NotRead => f.write_str("its live state was not read"),
@@ -176,7 +176,7 @@ impl Reason {
             Self::FurtherNames { .. } => "find the others with `find / -xdev -samefile`, remove by hand what should go",
             Self::KernelMade => "set it down and flush its addresses, or unload the kernel module behind it",
             Self::ConstantSet => "remove the set's other elements and users first, then plan again",
-            Self::LegacyTable => "clean it with `iptables-legacy`, or its ip6, arp and eb counterparts",
+            Self::LegacyTable => "clean it with `ebtables-legacy`",
             Self::Altered { .. } => "see its history and set the earlier content by hand",
             Self::EarlierUnknown => "set it by hand; `capture.sysctls` names sysctls to read at the start",
             Self::NotRead => "plan again",

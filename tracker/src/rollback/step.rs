@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::planner::InScope;
 use crate::model::ids::ObjectId;
+use crate::model::legacy::{LegacyPolicy, LegacySnapshot};
 use crate::model::nft::{ChainSnapshot, NftSnapshot};
 use crate::model::owner::{Certainty, Evidence, Owner};
 use crate::model::subject::{Snapshot, Subject, describe};
@@ -38,6 +39,13 @@ pub enum Action {
     DeleteTrafficClass,
     /// Deletes a qdisc with all that hangs below it.
     DeleteQdisc,
+    DeleteLegacyRule,
+    DeleteLegacyChain,
+    /// Sets a built-in chain's policy back.
+    RestorePolicy {
+        /// To what it was before.
+        policy: LegacyPolicy,
+    },
     DeleteIpRule,
     DeleteRoute,
     DeleteNeighbour,
@@ -67,18 +75,21 @@ impl Action {
             Self::DeleteFlowtable => 5,
             Self::DeleteTable => 6,
             Self::SetPolicy { .. } => 7,
-            Self::DeleteFilter => 8,
-            Self::DeleteTrafficClass => 9,
-            Self::DeleteQdisc => 10,
-            Self::DeleteIpRule => 11,
-            Self::DeleteRoute => 12,
-            Self::DeleteNeighbour => 13,
-            Self::DeleteAddress => 14,
-            Self::DeleteLink => 15,
-            Self::DeleteMember => 16,
-            Self::DestroyIpSet { is_list: true } => 17,
-            Self::DestroyIpSet { is_list: false } => 18,
-            Self::RestoreSysctl => 19,
+            Self::DeleteLegacyRule => 8,
+            Self::DeleteLegacyChain => 9,
+            Self::RestorePolicy { .. } => 10,
+            Self::DeleteFilter => 11,
+            Self::DeleteTrafficClass => 12,
+            Self::DeleteQdisc => 13,
+            Self::DeleteIpRule => 14,
+            Self::DeleteRoute => 15,
+            Self::DeleteNeighbour => 16,
+            Self::DeleteAddress => 17,
+            Self::DeleteLink => 18,
+            Self::DeleteMember => 19,
+            Self::DestroyIpSet { is_list: true } => 20,
+            Self::DestroyIpSet { is_list: false } => 21,
+            Self::RestoreSysctl => 22,
             Self::RemoveFile => 24,
             Self::RemoveDir => 25,
         }
@@ -88,17 +99,23 @@ impl Action {
     pub fn is_nft(self) -> bool {
         self.phase() <= Self::SetPolicy { policy: 0 }.phase()
     }
+
+    /// Whether the step is part of the replacement of a legacy table.
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Self::DeleteLegacyRule | Self::DeleteLegacyChain | Self::RestorePolicy { .. })
+    }
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::RemoveFile | Self::RemoveDir => "remove",
-            Self::DestroyIpSet { .. } => "destroy",
-            Self::RestoreSysctl => "restore",
-            Self::SetPolicy { .. } => "set back",
-            _ => "delete",
-        })
+        match self {
+            Self::RemoveFile | Self::RemoveDir => f.write_str("remove"),
+            Self::DestroyIpSet { .. } => f.write_str("destroy"),
+            Self::RestoreSysctl => f.write_str("restore"),
+            Self::SetPolicy { .. } => f.write_str("set back"),
+            Self::RestorePolicy { policy } => write!(f, "set policy {policy} of"),
+            _ => f.write_str("delete"),
+        }
     }
 }
 
@@ -144,7 +161,7 @@ impl Step {
         Self { object: object.id, subject: object.subject.clone(), snapshot: live.clone(), why, action }
     }
 
-    /// The journal object it removes.
+    /// The journal object it removes, or changes.
     pub fn object(&self) -> ObjectId {
         self.object
     }
@@ -171,10 +188,16 @@ impl Step {
 
     /// The object's content after the step; `None` when it is gone then.
     pub fn after(&self) -> Option<Snapshot> {
-        let Action::SetPolicy { policy } = self.action else { return None };
         let mut after = self.snapshot.clone();
-        if let Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })) = &mut after {
-            base.policy = policy;
+        match (self.action, &mut after) {
+            (
+                Action::SetPolicy { policy },
+                Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })),
+            ) => base.policy = policy,
+            (Action::RestorePolicy { policy }, Snapshot::Legacy(LegacySnapshot::Chain(chain))) => {
+                chain.policy = Some(policy);
+            }
+            _ => return None,
         }
         Some(after)
     }
@@ -194,6 +217,9 @@ impl Step {
 impl fmt::Display for Step {
     /// `- rule ip filter FORWARD handle 16   # kubernetes/kube-proxy exact: commit 7 names thread 4321`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "- {}   # {}", self.describe(), self.why)
+        match self.action {
+            Action::RestorePolicy { policy } => write!(f, "~ {} policy {policy}   # {}", self.describe(), self.why),
+            _ => write!(f, "- {}   # {}", self.describe(), self.why),
+        }
     }
 }

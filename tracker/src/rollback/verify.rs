@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::legacy::LegacyExpectation;
 use super::live::LiveState;
 use super::plan::Plan;
+use super::step::Step;
 use crate::model::digest::{Digest, DigestBuilder};
 use crate::model::ipset::IpSetSnapshot;
 use crate::model::nft::NftSnapshot;
@@ -16,6 +18,7 @@ use crate::model::subject::{Snapshot, Subject, describe};
 /// What must be true after a plan was executed, taken before it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
+    legacy: LegacyExpectation,
     gone: BTreeMap<Subject, String>,
     stays: BTreeMap<Subject, (Digest, String)>,
     owners: BTreeMap<Subject, Owner>,
@@ -75,7 +78,9 @@ impl fmt::Display for Proof {
 impl Expectation {
     /// Notes what a plan will remove, and the digest of everything else in `before`.
     pub fn new(plan: &Plan, before: &LiveState) -> Self {
-        let goes = plan.steps().iter().filter(|step| step.after().is_none());
+        // by content, not by name: see `LegacyExpectation`
+        let others: Vec<&Step> = plan.steps().iter().filter(|step| !step.action().is_legacy()).collect();
+        let goes = others.iter().filter(|step| step.after().is_none());
         let gone: BTreeMap<Subject, String> = goes.map(|step| (step.subject().clone(), step.describe())).collect();
         let mut stays: BTreeMap<Subject, (Digest, String)> = kernel_objects(before)
             .filter(|(subject, now)| {
@@ -83,12 +88,12 @@ impl Expectation {
             })
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
             .collect();
-        for step in plan.steps() {
+        for step in others {
             if let Some(after) = step.after() {
                 stays.insert(step.subject().clone(), (after.digest(), step.describe()));
             }
         }
-        Self { gone, stays, owners: BTreeMap::new() }
+        Self { legacy: LegacyExpectation::new(plan, before), gone, stays, owners: BTreeMap::new() }
     }
 
     /// Notes whose everything is, for the proof to say it by owner.
@@ -147,6 +152,7 @@ impl Expectation {
                 Some(_) => {}
             }
         }
+        self.legacy.verify(after, &mut proof);
         proof
     }
 }

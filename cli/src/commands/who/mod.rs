@@ -45,6 +45,9 @@ enum Thing {
         /// Handle, as `nft -a list ruleset` shows it
         #[arg(long)]
         handle: Option<u64>,
+        /// The rule is of iptables-legacy, not of nftables
+        #[arg(long, conflicts_with = "handle")]
+        legacy: bool,
     },
     /// A chain, in any table unless one is named
     Chain {
@@ -52,6 +55,9 @@ enum Thing {
         place: Place,
         /// Its name
         name: String,
+        /// Only in tables of iptables-legacy
+        #[arg(long)]
+        legacy: bool,
     },
     /// A table
     Table {
@@ -60,6 +66,9 @@ enum Thing {
         family: Option<Family>,
         /// Its name
         name: String,
+        /// Only tables of iptables-legacy
+        #[arg(long)]
+        legacy: bool,
     },
     /// A set or map, in any table unless one is named
     Set {
@@ -182,7 +191,8 @@ async fn object(global: &Global, id: ObjectId) -> Result<WhoView, CliError> {
 fn query(thing: Thing) -> Result<WhoQuery, CliError> {
     let class = |class: &str| WhoQuery { class: Some(class.to_owned()), ..Default::default() };
     Ok(match thing {
-        Thing::Rule { family, table, chain, position, handle } => WhoQuery {
+        Thing::Rule { family, table, chain, position, handle, legacy } => WhoQuery {
+            legacy,
             family: Some(family),
             table: Some(table),
             chain: Some(chain),
@@ -190,13 +200,13 @@ fn query(thing: Thing) -> Result<WhoQuery, CliError> {
             handle: handle.map(Handle),
             ..class("rule")
         },
-        Thing::Chain { place: Place { family, table }, name } => {
-            WhoQuery { family, table, name: Some(name), ..class("chain") }
+        Thing::Chain { place: Place { family, table }, name, legacy } => {
+            WhoQuery { family, table, name: Some(name), legacy, ..class("chain") }
         }
         Thing::Set { place: Place { family, table }, name } => {
             WhoQuery { family, table, name: Some(name), ..class("set") }
         }
-        Thing::Table { family, name } => WhoQuery { family, name: Some(name), ..class("table") },
+        Thing::Table { family, name, legacy } => WhoQuery { family, name: Some(name), legacy, ..class("table") },
         Thing::Link { name } => WhoQuery { name: Some(name), ..class("link") },
         Thing::Route { destination } => WhoQuery { destination: Some(destination), ..class("route") },
         Thing::Address { address } => WhoQuery { address: Some(address), ..class("address") },

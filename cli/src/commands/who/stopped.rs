@@ -4,9 +4,11 @@
 use std::os::unix::fs::MetadataExt;
 
 use netdeed_tracker::capture::CaptureError;
+use netdeed_tracker::capture::legacy::rules_of;
 use netdeed_tracker::capture::nfnetlink::dump_chain;
 use netdeed_tracker::control::api::{ObjectView, WhoView};
 use netdeed_tracker::model::ids::{BootId, ChainName, Handle, NetnsId, ObjectId};
+use netdeed_tracker::model::legacy::LegacyTable;
 use netdeed_tracker::model::nft::{NftItem, NftSubject, TableRef};
 use netdeed_tracker::model::object::{Object, Scope};
 use netdeed_tracker::model::subject::{Snapshot, Subject};
@@ -26,6 +28,10 @@ pub(crate) fn who(stopped: &Stopped, locator: Locator, reach: Reach) -> Result<W
             let locator = rule.as_ref().map(|rule| rule.handle).map_or(locator.clone(), |handle| locator.at(handle));
             (locator, rule)
         }
+        Locator::LegacyRule { table, chain, position } => {
+            is_here(stopped)?;
+            return legacy_rule(stopped, &asked, table, chain, *position);
+        }
         _ => {
             is_here(stopped)?;
             (locator, None)
@@ -43,6 +49,31 @@ pub(crate) fn who(stopped: &Stopped, locator: Locator, reach: Reach) -> Result<W
     let position = rule.map(|rule| rule.position);
     let views = objects.iter().map(|object| query::object_view(journal, object, position));
     Ok(WhoView { asked, objects: views.collect::<Result<_, _>>().map_err(stopped.failed())? })
+}
+
+/// A rule of a legacy table is named by its content, so what is found is the rule that is there.
+fn legacy_rule(
+    stopped: &Stopped,
+    asked: &str,
+    table: &LegacyTable,
+    chain: &ChainName,
+    position: u64,
+) -> Result<WhoView, CliError> {
+    let no_chain = || unknown(format!("there is no chain {chain} in legacy table {table}"));
+    let rules = rules_of(table, chain).map_err(CliError::Ruleset)?.ok_or_else(no_chain)?;
+    let item = usize::try_from(position).ok().and_then(|place| rules.get(place.checked_sub(1)?).cloned());
+    let item = item.ok_or_else(|| CliError::NotKnown {
+        what: query::no_such_position(table, chain, rules.len(), position),
+        hint: None,
+    })?;
+    let journal = stopped.journal.as_ref();
+    let locator = Locator::LegacyItem { table: table.clone(), item };
+    let objects = query::locate(journal, &locator, Reach::Now).map_err(stopped.failed())?;
+    if !objects.iter().any(Object::is_live) {
+        return Err(unknown(format!("the journal knows no {asked}")));
+    }
+    let views = objects.iter().map(|object| query::object_view(journal, object, Some(position)));
+    Ok(WhoView { asked: asked.to_owned(), objects: views.collect::<Result<_, _>>().map_err(stopped.failed())? })
 }
 
 /// Answers from the journal alone.

@@ -18,6 +18,7 @@ mod routes;
 pub use contradiction::contradiction;
 
 use super::pattern::fits;
+use crate::model::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use crate::model::nft::{Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use crate::model::owner::{Evidence, Owner};
 use crate::model::subject::{Snapshot, Subject};
@@ -88,6 +89,7 @@ pub fn rows() -> impl Iterator<Item = &'static NameRow> {
 pub fn infer(subject: &Subject, snapshot: &Snapshot) -> Option<(Owner, Evidence)> {
     let row = match (subject, snapshot) {
         (Subject::Nft(nft), Snapshot::Nft(content)) => of_nft(nft, content),
+        (Subject::Legacy(legacy), Snapshot::Legacy(content)) => of_legacy(legacy, content),
         (Subject::Link(_), Snapshot::Link(link)) => links::of_link(link.name.as_str(), Some(link.kind.as_deref())),
         (Subject::Address(_), Snapshot::Address(address)) => links::of_link(address.ifname.as_ref()?.as_str(), None),
         (Subject::Route(route), Snapshot::Route(content)) => routes::of_route(route, content),
@@ -124,11 +126,25 @@ fn of_nft(subject: &NftSubject, content: &NftSnapshot) -> Option<&'static NameRo
     }
 }
 
+fn of_legacy(subject: &LegacySubject, content: &LegacySnapshot) -> Option<&'static NameRow> {
+    match (&subject.item, content) {
+        (LegacyItem::Chain(chain), _) => chain_row(chain.as_str(), true),
+        (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) => {
+            let comment = comment_row(rule.comment.as_deref());
+            let jumps = rule.chain.iter().filter_map(|target| chain_row(target.as_str(), true));
+            let signs = comment.into_iter().chain(jumps).chain(chain_row(chain.as_str(), false));
+            signs.map(Some).reduce(|one, other| agreed(one?, other?))?
+        }
+        _ => None,
+    }
+}
+
+fn comment_row(comment: Option<&str>) -> Option<&'static NameRow> {
+    comment.and_then(|comment| first(|sign| matches!(sign, Sign::Comment(pattern) if fits(pattern, comment))))
+}
+
 fn of_rule(chain: &str, rule: &RuleSnapshot) -> Option<&'static NameRow> {
-    let comment = rule
-        .comment
-        .as_deref()
-        .and_then(|comment| first(|sign| matches!(sign, Sign::Comment(pattern) if fits(pattern, comment))));
+    let comment = comment_row(rule.comment.as_deref());
     let jumps = rule.chains.iter().filter_map(|target| chain_row(target.as_str(), true));
     let sets = rule.sets.iter().filter_map(|set| set_row(set.as_str()));
     let signs = comment.into_iter().chain(jumps).chain(sets).chain(chain_row(chain, false));

@@ -1,23 +1,24 @@
 //! Programs, ring and counters of a former run.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 
-use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Map, MapData, PerCpuArray};
 use aya::programs::links::FdLink;
 use tracker_ebpf::abi::name;
 
-use super::load::{OBJECT, refused};
+use super::load::{OBJECT, open_ring, refused};
 use super::loss::Losses;
 use super::programs::PROGRAMS;
 use super::report::{BpfReport, ProgramReport, ProgramState};
-use super::ring::Positions;
 use super::source::BpfSource;
 use crate::capture::kept::KeptSet;
 use crate::capture::{CaptureError, RawSource};
 
 /// How a kept link is called, before its program's name.
 const LINK: &str = "link-";
+/// The maps that are kept: the ring of records, that of legacy tables, and the counters.
+const MAPS: [&str; 3] = [name::RECORDS, name::TABLES, name::COUNTERS];
 
 /// A digest of the programs this tracker comes with.
 pub fn object_digest() -> String {
@@ -29,15 +30,13 @@ pub fn object_digest() -> String {
 /// # Errors
 /// [`CaptureError::Bpf`] when what was kept is not what it should be.
 pub fn adopt(kept: &mut KeptSet) -> Result<Option<BpfSource>, CaptureError> {
-    let (Some(records), Some(counts)) = (kept.take(name::RECORDS), kept.take(name::COUNTERS)) else {
-        return Ok(None);
-    };
+    let [Some(records), Some(tables), Some(counts)] = MAPS.map(|name| kept.take(name)) else { return Ok(None) };
     let map = |fd| MapData::from_fd(fd).map_err(|error| refused("take over the maps of", error));
-    let (records, counts) = (map(records)?, map(counts)?);
-    let kept_maps = [duplicate(&records)?, duplicate(&counts)?];
+    let (records, tables, counts) = (map(records)?, map(tables)?, map(counts)?);
+    let kept_maps = [duplicate(&records)?, duplicate(&tables)?, duplicate(&counts)?];
     let ring_bytes = records.info().map_err(|error| refused("take over the ring of", error))?.max_entries();
-    let ring = RingBuf::try_from(Map::RingBuf(records)).map_err(|error| refused("map the ring of", error))?;
-    let positions = Positions::map(ring.as_fd()).map_err(|error| refused("map the ring of", error))?;
+    let (ring, positions) = open_ring(Map::RingBuf(records))?;
+    let (tables, table_positions) = open_ring(Map::RingBuf(tables))?;
     let counters: PerCpuArray<MapData, u64> =
         PerCpuArray::try_from(Map::PerCpuArray(counts)).map_err(|error| refused("open the counters of", error))?;
     let links = kept.take_all(LINK);
@@ -59,6 +58,8 @@ pub fn adopt(kept: &mut KeptSet) -> Result<Option<BpfSource>, CaptureError> {
         kept_maps,
         ring,
         positions,
+        tables,
+        table_positions,
         counters,
         losses: Losses::new(),
         returned: VecDeque::new(),
@@ -68,7 +69,7 @@ pub fn adopt(kept: &mut KeptSet) -> Result<Option<BpfSource>, CaptureError> {
     Ok(Some(source))
 }
 
-/// A copy of the descriptor of the ring or of the counters.
+/// A copy of the descriptor of a ring or of the counters.
 pub(super) fn copy(map: &Map) -> Result<OwnedFd, CaptureError> {
     match map {
         Map::RingBuf(map) | Map::PerCpuArray(map) => duplicate(map),
@@ -96,7 +97,7 @@ impl BpfSource {
     /// 5.15).
     pub fn to_keep(&self) -> Option<Vec<(String, OwnedFd)>> {
         let mut all = Vec::new();
-        for (name, map) in [name::RECORDS, name::COUNTERS].iter().zip(&self.kept_maps) {
+        for (name, map) in MAPS.iter().zip(&self.kept_maps) {
             all.push(((*name).to_owned(), map.try_clone().ok()?));
         }
         let attached = self.report.programs.iter().filter(|program| program.is_attached()).count();

@@ -1,6 +1,7 @@
 //! Loading the object.
 
 use std::collections::VecDeque;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
@@ -21,11 +22,14 @@ pub(super) static OBJECT: &[u8] =
 /// What the object is called in errors that are about all of it.
 const ALL: &str = "netdeed";
 
+/// The ring for what replaces legacy tables is this part of the other one's size.
+const TABLES_SHARE: u32 = 2;
+
 /// How to load the programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BpfOptions {
     /// Size of the ring, bytes; rounded up to a power of two of at least a page. A fork takes 0.5 KiB, a request 1.3 KiB,
-    /// an exec 2 KiB (6 KiB with a large environment).
+    /// an exec 2 KiB (6 KiB with a large environment). A ring of half the size carries what replaces legacy tables.
     pub ring_bytes: u32,
     /// Where the kernel's type information is.
     pub btf: PathBuf,
@@ -54,21 +58,23 @@ unsafe impl aya::Pod for Global {}
 /// another reason. A single program that does not run is no error: see the report.
 pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError> {
     let (offsets, missing_offsets) = btf::resolve(&btf::read(&options.btf)?);
+    let tables_bytes = ring_bytes(options.ring_bytes / TABLES_SHARE);
     let ring_bytes = ring_bytes(options.ring_bytes);
     raise_memlock_limit();
     let global = Global(offsets);
     let mut ebpf = EbpfLoader::new()
         .override_global(abi::name::OFFSETS, &global, true)
         .map_max_entries(abi::name::RECORDS, ring_bytes)
+        .map_max_entries(abi::name::TABLES, tables_bytes)
         .load(OBJECT)
         .map_err(|error| refused("load", error))?;
     // The maps are opened before anything is attached, so that no record is made that nobody will read.
     let records = map(&mut ebpf, abi::name::RECORDS)?;
     let counts = map(&mut ebpf, abi::name::COUNTERS)?;
-    let kept_maps = [keep::copy(&records)?, keep::copy(&counts)?];
-    let ring = RingBuf::try_from(records).map_err(|error| refused("map the ring of", error))?;
-    let positions =
-        Positions::map(std::os::fd::AsFd::as_fd(&ring)).map_err(|error| refused("map the ring of", error))?;
+    let tables = map(&mut ebpf, abi::name::TABLES)?;
+    let kept_maps = [keep::copy(&records)?, keep::copy(&tables)?, keep::copy(&counts)?];
+    let (ring, positions) = open_ring(records)?;
+    let (tables, table_positions) = open_ring(tables)?;
     let counters: PerCpuArray<MapData, u64> =
         PerCpuArray::try_from(counts).map_err(|error| refused("open the counters of", error))?;
     let (programs, links) = programs::attach_all(&mut ebpf, &offsets);
@@ -84,12 +90,21 @@ pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError
         kept_maps,
         ring,
         positions,
+        tables,
+        table_positions,
         counters,
         losses: Losses::new(),
         returned: VecDeque::new(),
         distrusts_notifications: false,
     };
     Ok((source, report))
+}
+
+/// A ring and the account of what is in it.
+pub(super) fn open_ring(map: Map) -> Result<(RingBuf<MapData>, Positions), CaptureError> {
+    let ring = RingBuf::try_from(map).map_err(|error| refused("map the ring of", error))?;
+    let positions = Positions::map(ring.as_fd()).map_err(|error| refused("map the ring of", error))?;
+    Ok((ring, positions))
 }
 
 fn map(ebpf: &mut Ebpf, name: &str) -> Result<Map, CaptureError> {

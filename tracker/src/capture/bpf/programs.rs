@@ -110,7 +110,7 @@ pub(super) const NOTIFY: &str = "netdeed_notify";
 
 /// Every program, in the order of attaching: exits before forks (so that what is seen to begin is seen to end), the end
 /// of a call before its begin.
-pub(super) const PROGRAMS: [Program; 14] = [
+pub(super) const PROGRAMS: [Program; 15] = [
     raw!("netdeed_exit", "sched_process_exit", exit),
     raw!("netdeed_exec", "sched_process_exec", exec),
     raw!("netdeed_fork", "sched_process_fork", fork),
@@ -122,6 +122,8 @@ pub(super) const PROGRAMS: [Program; 14] = [
     syscall!("netdeed_sendmmsg", "sys_enter_sendmmsg", requests, Some("netdeed_sendmmsg_done")),
     syscall!("netdeed_setsockopt_done", "sys_exit_setsockopt", sockets, None),
     syscall!("netdeed_setsockopt", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt_done")),
+    // attached later, it runs later: it goes on with what the one before began
+    syscall!("netdeed_setsockopt_copy", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt")),
     syscall!("netdeed_ioctl_done", "sys_exit_ioctl", sockets, None),
     syscall!("netdeed_ioctl", "sys_enter_ioctl", sockets, Some("netdeed_ioctl_done")),
     Program {
@@ -244,6 +246,7 @@ mod tests {
             "netdeed_fork",
             "netdeed_setsockopt_done",
             "netdeed_setsockopt",
+            "netdeed_setsockopt_copy",
             "netdeed_ioctl_done",
             "netdeed_ioctl",
             NOTIFY,

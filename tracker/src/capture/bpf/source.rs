@@ -8,7 +8,7 @@ use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, PerCpuValues, RingBuf};
 use aya::programs::FEntry;
 use aya::programs::links::FdLink;
-use tracker_ebpf::abi::{Header, kind};
+use tracker_ebpf::abi::{Header, TableChunk, kind, slot};
 
 use super::loss::Losses;
 use super::programs::NOTIFY;
@@ -28,10 +28,13 @@ pub struct BpfSource {
     pub(super) links: Vec<(&'static str, FdLink)>,
     /// The same of a former tracker.
     pub(super) kept_links: Vec<(String, OwnedFd)>,
-    /// The ring and the counters, for the next tracker.
-    pub(super) kept_maps: [OwnedFd; 2],
+    /// The rings and the counters, for the next tracker.
+    pub(super) kept_maps: [OwnedFd; 3],
     pub(super) ring: RingBuf<MapData>,
     pub(super) positions: Positions,
+    /// What legacy tables are replaced with, in pieces.
+    pub(super) tables: RingBuf<MapData>,
+    pub(super) table_positions: Positions,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) losses: Losses,
     /// Records taken from the ring that are still to be delivered, before all others.
@@ -96,6 +99,24 @@ impl BpfSource {
         true
     }
 
+    /// Moves the pieces of legacy tables that are there to `out`. Those of every call whose end was read are there: they
+    /// are sent before it.
+    fn take_tables(&mut self, out: &mut Vec<Raw>) {
+        let mut deadline = None;
+        while self.table_positions.is_pending() {
+            match self.tables.next() {
+                Some(item) => {
+                    let used = used_bytes(&item).min(item.len());
+                    out.push(Raw::Bpf(item[..used].to_vec()));
+                    deadline = None;
+                }
+                // another CPU is filling one; a call whose pieces do not come is known as incomplete
+                None if Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + FILLING) => return,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
     /// Takes the counters of a former tracker as the begin of the account. What they say was lost, whenever that was, is
     /// told once more.
     pub(super) fn resume_losses(&mut self) -> Result<(), CaptureError> {
@@ -110,7 +131,7 @@ impl BpfSource {
 
     fn counts(&self) -> Result<Vec<PerCpuValues<u64>>, CaptureError> {
         let mut slots = Vec::new();
-        for slot in 0..8 {
+        for slot in 0..slot::COUNT {
             let values = self.counters.get(&slot, 0).map_err(|source| CaptureError::Bpf {
                 operation: "read the loss counters of",
                 program: "netdeed".to_owned(),
@@ -133,6 +154,13 @@ impl BpfSource {
     }
 }
 
+/// Bytes of a table's piece that mean something.
+fn used_bytes(record: &[u8]) -> usize {
+    use std::mem::offset_of;
+    let bytes = record.get(offset_of!(TableChunk, bytes)..).and_then(|rest| rest.first_chunk::<4>());
+    bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes) as usize).saturating_add(offset_of!(TableChunk, data))
+}
+
 fn is_notification(record: &[u8]) -> bool {
     record.starts_with(&kind::NOTIFIED.to_ne_bytes())
 }
@@ -152,6 +180,19 @@ impl RawSource for BpfSource {
     }
 
     fn drain(&mut self, out: &mut Vec<Raw>, budget: usize) -> Result<bool, CaptureError> {
+        let start = out.len();
+        let more = self.take_records(out, budget)?;
+        if self.table_positions.is_pending() {
+            let records = out.split_off(start);
+            self.take_tables(out);
+            out.extend(records);
+        }
+        Ok(more)
+    }
+}
+
+impl BpfSource {
+    fn take_records(&mut self, out: &mut Vec<Raw>, budget: usize) -> Result<bool, CaptureError> {
         let end = out.len().saturating_add(budget.max(1));
         while out.len() < end {
             match self.returned.pop_front() {

@@ -197,6 +197,15 @@ pub enum ContentView {
         family: String,
         table: String,
     },
+    LegacyTable {},
+    LegacyChain {
+        policy: Option<String>,
+    },
+    LegacyRule {
+        text: String,
+        comment: Option<String>,
+        chain: Option<String>,
+    },
     Link {
         ifindex: Ifindex,
         ifname: String,

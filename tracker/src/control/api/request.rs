@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::ObjectFilter;
 use crate::model::ids::{EntrySeq, Handle, ObjectId};
+use crate::model::legacy::{LegacyFamily, LegacyTable};
 use crate::model::nft::Family;
 use crate::model::owner::{Certainty, Owner};
 use crate::model::path::AbsPath;
@@ -150,6 +151,8 @@ pub struct WhoQuery {
     pub position: Option<u64>,
     /// Handle of a rule.
     pub handle: Option<Handle>,
+    /// Whether it is a rule of a legacy table; for chains and tables, whether only legacy ones are meant.
+    pub legacy: bool,
     /// Destination of a route: `default`, an address or a prefix.
     pub destination: Option<String>,
     /// An address, with or without its prefix length; a neighbour's IP or hardware address.
@@ -179,8 +182,8 @@ impl WhoQuery {
         let name = || needed(self.name.as_deref(), "name");
         Ok(match class {
             "rule" => self.rule()?,
-            "chain" => Locator::Chain { name: name()?.into(), table, family: self.family },
-            "table" => Locator::Table { name: name()?.into(), family: self.family },
+            "chain" => Locator::Chain { name: name()?.into(), table, family: self.family, legacy: self.legacy },
+            "table" => Locator::Table { name: name()?.into(), family: self.family, legacy: self.legacy },
             "set" => Locator::Set { name: name()?.into(), table, family: self.family },
             "link" => Locator::Link { name: name()?.into() },
             "route" => {
@@ -216,7 +219,22 @@ impl WhoQuery {
         })
     }
 
+    fn legacy_rule(&self) -> Result<Locator, BadRequest> {
+        let word = self.family.unwrap_or(Family::Ip).as_str();
+        let family = LegacyFamily::from_word(word).ok_or_else(|| {
+            BadRequest(format!("expected family ip, ip6 or arp of a legacy table but found `{word}`"))
+        })?;
+        let position = self.position.filter(|position| *position > 0 && self.handle.is_none());
+        let position = position
+            .ok_or_else(|| BadRequest("expected `position`, from 1, of a rule in a legacy table".to_owned()))?;
+        let table = LegacyTable { family, name: needed(self.table.as_deref(), "table")?.into() };
+        Ok(Locator::LegacyRule { table, chain: needed(self.chain.as_deref(), "chain")?.into(), position })
+    }
+
     fn rule(&self) -> Result<Locator, BadRequest> {
+        if self.legacy {
+            return self.legacy_rule();
+        }
         let place = match (self.position, self.handle) {
             (Some(0), None) => return Err(BadRequest("rules are counted from 1 but `position` is 0".to_owned())),
             (Some(position), None) => RulePlace::Position(position),

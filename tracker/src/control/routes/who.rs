@@ -33,6 +33,13 @@ fn answer_who(node: &dyn Node, locator: Locator, reach: Reach) -> Result<WhoView
 
 /// A rule by its handle, with its place in the live chain; anything else as it is.
 fn placed(node: &dyn Node, locator: Locator) -> Result<(Locator, Option<u64>), Failure> {
+    if let Locator::LegacyRule { table, chain, position } = &locator {
+        let rules = node.legacy_rules(table, chain)?;
+        let rule = usize::try_from(*position).ok().and_then(|place| rules.get(place.checked_sub(1)?).cloned());
+        let none = || Failure::new(ErrorCode::NotFound, query::no_such_position(table, chain, rules.len(), *position));
+        let item = rule.ok_or_else(none)?;
+        return Ok((Locator::LegacyItem { table: table.clone(), item }, Some(*position)));
+    }
     let Locator::Rule { table, chain, place } = &locator else { return Ok((locator, None)) };
     match *place {
         RulePlace::Position(position) => {

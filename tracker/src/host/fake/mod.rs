@@ -5,6 +5,7 @@
 
 mod files;
 mod ipset;
+mod legacy;
 mod net;
 mod ruleset;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::restore::Restored;
-use super::{ArchiveError, ArchivedFiles, Host, HostError, NftBatch, Removal};
+use super::{ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
@@ -26,6 +27,7 @@ use crate::model::traffic::TrafficSnapshot;
 
 pub use files::FakeFiles;
 pub use ipset::FakeIpSets;
+pub use legacy::FakeLegacy;
 pub use net::FakeNet;
 pub use ruleset::FakeRuleset;
 
@@ -37,6 +39,8 @@ pub type Interference = Box<dyn FnOnce(&mut FakeRuleset) + Send>;
 pub struct FakeHost {
     /// Its nf_tables ruleset.
     pub ruleset: FakeRuleset,
+    /// Its legacy tables.
+    pub legacy: FakeLegacy,
     /// Its links, addresses, routes and ip rules.
     pub net: FakeNet,
     /// Its files.
@@ -85,6 +89,7 @@ impl Host for FakeHost {
         let mut live = LiveState {
             generation: self.ruleset.generation(),
             nft: self.ruleset.dump(),
+            legacy: self.legacy.dump(),
             rt: self.net.dump(),
             ip_sets: self.ip_sets.dump(),
             names: self.files.names.clone(),
@@ -119,6 +124,10 @@ impl Host for FakeHost {
         next.commit();
         self.ruleset = next;
         Ok(())
+    }
+
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError> {
+        self.legacy.replace(edit)
     }
 
     fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {

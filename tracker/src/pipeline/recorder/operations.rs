@@ -26,10 +26,11 @@ impl Recorder {
                 false
             }
             Command::Barrier { done, turns: _ } => {
-                let kept = self.write().and_then(|()| self.journal.flush());
-                let _ = done.send(kept.inspect_err(|error| self.journal_failed("catch up", error)));
+                self.held.push(done);
+                self.release();
                 false
             }
+            Command::Nudge => false,
             Command::BeginOperation { kind, requested_by, planned, restores, done } => {
                 self.restores = restores;
                 let _ = done.send(self.begin(kind, requested_by, planned));
@@ -60,6 +61,17 @@ impl Recorder {
                 let _ = done.send(());
                 true
             }
+        }
+    }
+
+    /// Answers those who wait for everything so far to be durable, once it is known what everything is.
+    pub(super) fn release(&mut self) {
+        if self.held.is_empty() || self.legacy.ledger.is_waiting() {
+            return;
+        }
+        for done in std::mem::take(&mut self.held) {
+            let kept = self.write().and_then(|()| self.journal.flush());
+            let _ = done.send(kept.inspect_err(|error| self.journal_failed("catch up", error)));
         }
     }
 

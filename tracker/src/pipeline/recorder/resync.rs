@@ -13,6 +13,7 @@ use crate::journal::{JournalError, ObjectFilter};
 use crate::model::change::ChangeKind;
 use crate::model::gap::{Gap, GapReason, Source};
 use crate::model::ipset::IpSetSubject;
+use crate::model::legacy::LegacyContent;
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
@@ -20,6 +21,7 @@ use crate::model::time::{BootTime, WallTime};
 
 use super::super::capture_loop::Batch;
 use super::super::effects::Effect;
+use super::super::legacy::outline::Difference;
 use super::super::world::Tracked;
 use super::Recorder;
 use super::nft::{HandleMarks, OpenCommit};
@@ -33,6 +35,15 @@ pub(super) struct Differences {
 }
 
 impl Differences {
+    /// Counts what a legacy table's difference is.
+    pub(super) fn count(&mut self, difference: &Difference) {
+        match difference {
+            Difference::Added(..) => self.appeared += 1,
+            Difference::Removed(_) => self.vanished += 1,
+            Difference::Policy(..) | Difference::Moved { .. } => self.changed += 1,
+        }
+    }
+
     /// Counts more of them.
     pub(super) fn add(&mut self, more: Self) {
         let Self { appeared, vanished, changed } = more;
@@ -105,8 +116,11 @@ impl Recorder {
     pub(super) fn load_known(&mut self) -> Result<(), JournalError> {
         let filter = ObjectFilter { scope: Some(self.surroundings.scope), ..ObjectFilter::default() };
         let (world, originals) = (&mut self.world, &mut self.originals);
+        let ledger = &mut self.legacy.ledger;
+        ledger.forget_known();
         self.journal.visit(&filter, &mut |object| {
             originals.know(&object.subject, &object.snapshot);
+            Self::remember_legacy(ledger, &object);
             world.insert(object.subject, Tracked::of(object.id, &object.snapshot));
             ControlFlow::Continue(())
         })
@@ -115,7 +129,7 @@ impl Recorder {
     /// Compares everything that lives with what is known.
     pub(super) fn compare_all(&mut self, evidence: &Evidence) -> Result<Differences, CaptureError> {
         let mut all = Differences::default();
-        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::IpSets] {
+        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::IpSets, Source::Legacy] {
             let live = self.read_live(source)?;
             all.add(self.compare(source, live, evidence));
         }
@@ -145,7 +159,7 @@ impl Recorder {
     pub(super) fn resync_lost(&mut self) {
         for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
-                Source::Nftables | Source::IpSets => self.resync(source, reason),
+                Source::Nftables | Source::IpSets | Source::Legacy => self.resync(source, reason),
                 Source::Rtnetlink | Source::Fanotify => self.look_after_loss(source, reason),
                 Source::Sysctls => {
                     self.compare_sysctls(&Evidence::Gap { reason: reason.clone() });
@@ -221,6 +235,13 @@ impl Recorder {
                 self.looks.compared = BootTime::now();
                 Ok(live)
             }
+            Source::Legacy => {
+                let began = BootTime::now();
+                let contents = capture::legacy::contents()?;
+                self.legacy.read = Some((began, BootTime::now(), contents.clone()));
+                let objects = contents.into_iter().flat_map(LegacyContent::into_objects);
+                Ok(objects.map(|(subject, content)| (Subject::Legacy(subject), Snapshot::Legacy(content))).collect())
+            }
             // compared by their values: see `compare_sysctls`
             Source::Sysctls | Source::Processes | Source::Requests => Ok(Vec::new()),
         }
@@ -232,6 +253,14 @@ impl Recorder {
         live: Vec<(Subject, Snapshot)>,
         evidence: &Evidence,
     ) -> Differences {
+        let found = self.compare_objects(source, live, evidence);
+        if let Some((began, ended, contents)) = self.legacy.read.take() {
+            self.legacy.ledger.start_over(began, ended, &contents);
+        }
+        found
+    }
+
+    fn compare_objects(&mut self, source: Source, live: Vec<(Subject, Snapshot)>, evidence: &Evidence) -> Differences {
         let mut found = Differences::default();
         let recreated = self.recreated(&live);
         let alive: BTreeSet<&Subject> = live.iter().map(|(subject, _)| subject).collect();
@@ -249,6 +278,7 @@ impl Recorder {
                 Some(known) if known.digest == snapshot.digest() => {}
                 Some(known) => {
                     found.changed += 1;
+                    let snapshot = self.with_policies(&subject, snapshot);
                     let effect = Effect::changed(known.id, subject, snapshot);
                     self.apply(effect, &Attribution::unknown(evidence.clone()), None);
                 }
@@ -298,6 +328,7 @@ pub(super) fn source_of(subject: &Subject) -> Option<Source> {
             Some(Source::Rtnetlink)
         }
         Subject::Path(_) => Some(Source::Fanotify),
+        Subject::Legacy(_) => Some(Source::Legacy),
         Subject::IpSet(_) => Some(Source::IpSets),
         // always there, whatever is set
         Subject::Sysctl(_) => None,

@@ -29,8 +29,11 @@ fn things_are_found_by_what_people_call_them() {
     let path = AbsPath::new(Path::new("/etc/cni//net.d/")).expect("absolute");
     for (locator, name) in [
         (rule(Family::Ip, 16), "rule ip filter FORWARD handle 16"),
-        (Locator::Chain { name: "KUBE-SERVICES".into(), table: None, family: None }, "chain ip filter KUBE-SERVICES"),
-        (Locator::Table { name: "filter".into(), family: Some(Family::Ip) }, "table ip filter"),
+        (
+            Locator::Chain { name: "KUBE-SERVICES".into(), table: None, family: None, legacy: false },
+            "chain ip filter KUBE-SERVICES",
+        ),
+        (Locator::Table { name: "filter".into(), family: Some(Family::Ip), legacy: false }, "table ip filter"),
         (Locator::Link { name: "cni0".into() }, "link cni0"),
         (Locator::Link { name: "cni0-alt".into() }, "link cni0"),
         (
@@ -54,8 +57,8 @@ fn near_misses_find_nothing() {
         rule(Family::Ip, 15),
         Locator::Rule { table: world::filter(), chain: "INPUT".into(), place: RulePlace::Handle(Handle(16)) },
         Locator::Rule { table: world::filter(), chain: "FORWARD".into(), place: RulePlace::Position(1) },
-        Locator::Chain { name: "KUBE-SERVICES".into(), table: Some("nat".into()), family: None },
-        Locator::Table { name: "filter".into(), family: Some(Family::Inet) },
+        Locator::Chain { name: "KUBE-SERVICES".into(), table: Some("nat".into()), family: None, legacy: false },
+        Locator::Table { name: "filter".into(), family: Some(Family::Inet), legacy: false },
         Locator::Link { name: "cni".into() },
         Locator::Route { destination: Destination::Default },
         Locator::Route { destination: "10.244.0.0/16".parse().expect("prefix") },

@@ -69,6 +69,7 @@ const MATCHES: &[Row] = &[
     ("mark", Both, 1, 1, mark::mark),
     ("mh", V6, 0, 0, ipv6::mobility),
     ("multiport", Both, 1, 1, transport::multiport),
+    ("nfacct", Both, 0, 1, connection::nfacct),
     ("osf", Both, 0, 0, meta::osf),
     ("owner", Both, 1, 1, meta::owner),
     ("physdev", Both, 0, 0, address::physdev),
@@ -147,15 +148,26 @@ const TARGETS: &[Row] = &[
 impl Extensions<'_> {
     /// ` -m name options` or ` -j NAME options`; brackets where the extension, its revision or its content is not known.
     pub(super) fn write(&self, line: &mut Line, is_target: bool, xt: &Xt<'_>) -> Option<()> {
-        let name = xt.name.split(|byte| *byte == 0).next().unwrap_or_default();
-        let info = xt.info.unwrap_or_default();
+        self.write_part(line, is_target, xt.name, xt.revision, xt.info.unwrap_or_default())
+    }
+
+    /// The same for an extension by its name, revision and structure.
+    pub(super) fn write_part(
+        &self,
+        line: &mut Line,
+        is_target: bool,
+        name: &[u8],
+        revision: u32,
+        info: &[u8],
+    ) -> Option<()> {
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         let (rows, option) = if is_target { (TARGETS, "-j") } else { (MATCHES, "-m") };
         let first = rows.partition_point(|row| row.0.as_bytes() < name);
         let family = if self.is_ipv6 { V6 } else { V4 };
         let row = rows[first..]
             .iter()
             .take_while(|row| row.0.as_bytes() == name)
-            .find(|row| (row.1 == Both || row.1 == family) && (row.2..=row.3).contains(&xt.revision));
+            .find(|row| (row.1 == Both || row.1 == family) && (row.2..=row.3).contains(&revision));
         let is_written = row.is_some_and(|row| {
             line.attempt(|line| {
                 write!(line, " {option} {}", connection::alias(row.0, info));
@@ -164,7 +176,7 @@ impl Extensions<'_> {
         });
         if !is_written {
             let class = if is_target { "target" } else { "match" };
-            line.mark(format_args!("{class} {} revision {}", escaped(name), xt.revision));
+            line.mark(format_args!("{class} {} revision {revision}", escaped(name)));
         }
         Some(())
     }

@@ -11,6 +11,7 @@ mod address;
 mod connection;
 mod extension;
 mod ipv6;
+mod legacy;
 mod mark;
 mod meta;
 mod nat;
@@ -24,6 +25,8 @@ mod save;
 mod set;
 mod transport;
 mod words;
+
+pub use self::legacy::iptables_legacy;
 
 use self::extension::Extensions;
 use self::native::Native;

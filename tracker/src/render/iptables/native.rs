@@ -52,6 +52,20 @@ impl<'a> Native<'a> {
         }
     }
 
+    /// Takes what legacy iptables writes beside matches and target.
+    pub(super) fn fixed(
+        &mut self,
+        addresses: [(bool, [u8; 16], [u8; 16]); 2],
+        links: [Option<(bool, String)>; 2],
+        protocol: Option<(bool, u8)>,
+        fragment: Option<bool>,
+    ) {
+        self.addresses = addresses.map(Some);
+        self.links = links;
+        self.protocol = protocol;
+        self.fragment = fragment;
+    }
+
     /// Shows an expression that is not iptables'.
     pub(super) fn give_up(&mut self, expression: &Expression<'_>) {
         self.registers = [Held::Nothing; 20];

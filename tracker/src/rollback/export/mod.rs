@@ -9,6 +9,7 @@
 mod elements;
 mod iptables;
 mod json;
+mod legacy;
 mod net;
 mod script;
 mod traffic;

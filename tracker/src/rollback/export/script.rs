@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::iptables::Restore;
 use super::net::Words;
-use super::{Export, LeftOut, Names, iptables, json, net, traffic};
+use super::{Export, LeftOut, Names, iptables, json, legacy, net, traffic};
+use crate::model::legacy::LegacyFamily;
 use crate::model::nft::Family;
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::subject::{Snapshot, Subject};
@@ -50,7 +51,10 @@ pub(super) fn export(plan: &Plan, live: &LiveState) -> Export {
     let rest: Vec<&Step> = nft.into_iter().filter(|step| !restore.steps.contains(step.subject())).collect();
     let json::Commands { commands, mut left_out } = json::commands(&rest, live);
     let mut others = String::new();
-    for step in plan.steps().iter().filter(|step| !step.action().is_nft()) {
+    let (legacy, refused) = legacy::tables(plan, live, &names);
+    left_out.extend(refused.into_iter().map(|(step, reason)| LeftOut::new(step, reason)));
+    let is_other = |step: &&Step| !step.action().is_nft() && !step.action().is_legacy();
+    for step in plan.steps().iter().filter(is_other) {
         match command(step, plan, live, &names) {
             Ok(words) => {
                 let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
@@ -66,6 +70,7 @@ pub(super) fn export(plan: &Plan, live: &LiveState) -> Export {
         text.push_str("\n# one transaction\n");
         let _ = writeln!(text, "nft -j -f - <<'END' || exit 1\n{}END", json::document(&commands, &[]));
     }
+    push_legacy(&mut text, &legacy);
     if !others.is_empty() {
         text.push('\n');
         text.push_str(&others);
@@ -101,6 +106,16 @@ fn push_restore(text: &mut String, restore: &Restore<'_>) {
     for (family, file) in &restore.files {
         let program = if *family == Family::Ip6 { "ip6tables-nft-restore" } else { "iptables-nft-restore" };
         let _ = writeln!(text, "\n# one transaction for each table\n{program} --noflush <<'END' || exit 1\n{file}END");
+    }
+}
+
+/// A table of legacy xtables is replaced as a whole, whoever does it.
+fn push_legacy(text: &mut String, tables: &[legacy::Table]) {
+    for (table, lines) in tables {
+        let program =
+            if table.family == LegacyFamily::Ip6 { "ip6tables-legacy-restore" } else { "iptables-legacy-restore" };
+        let lines = lines.join("\n");
+        let _ = writeln!(text, "\ntry {program} --noflush <<'END'\n*{}\n{lines}\nCOMMIT\nEND", table.name);
     }
 }
 

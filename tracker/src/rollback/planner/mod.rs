@@ -6,6 +6,7 @@
 
 mod drift;
 mod ipsets;
+mod legacy;
 mod links;
 mod nft;
 mod paths;
@@ -45,6 +46,7 @@ pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, select
     let register = Register::new(objects, earlier, selection);
     let mut draft = Draft::default();
     nft::plan(&register, &live.nft, &mut draft);
+    legacy::plan(&register, &live.legacy, &mut draft);
     let relations = Relations::new(&live.rt);
     let going = links::plan(&register, live, &relations, &mut draft);
     routes::plan(&register, live, &relations, &going, &mut draft);
@@ -98,7 +100,7 @@ impl Draft {
     }
 }
 
-/// Legacy tables have no recorded content, so nothing in them can be taken back.
+/// Bridge tables of legacy xtables have no recorded content, so nothing in them can be taken back.
 fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
     for object in register.objects().filter(|object| matches!(object.subject, Subject::Xtables { .. })) {
         if register.asks_for(object) || register.altered(object).is_some() {
@@ -110,7 +112,7 @@ fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
 /// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
 fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
     let there: BTreeSet<&Subject> =
-        live.nft.iter().chain(&live.rt).chain(&live.ip_sets).map(|(subject, _)| subject).collect();
+        live.nft.iter().chain(&live.legacy).chain(&live.rt).chain(&live.ip_sets).map(|(subject, _)| subject).collect();
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),

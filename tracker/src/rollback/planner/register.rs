@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::drift::drift;
+use crate::model::legacy::{LegacyPolicy, LegacySnapshot, PolicyBy};
 use crate::model::object::{Deed, Object};
 use crate::model::owner::{Certainty, Owner};
 use crate::model::subject::{Snapshot, Subject, describe};
@@ -137,6 +138,21 @@ impl<'a> Register<'a> {
             Some(reason) => Judged::Refused(reason),
             None => Judged::Mine(InScope { object, deed: &object.created }),
         }
+    }
+
+    /// The policy that a built-in chain of a legacy table had before the selected owner set it, if that was the last one
+    /// to set it and what it set is still there.
+    pub(super) fn policy_before(&self, subject: &Subject, live: &Snapshot) -> Option<(InScope<'a>, LegacyPolicy)> {
+        let object = self.object(subject).filter(|object| self.selection.has_class(object.class()))?;
+        let changed = object.changed.as_ref()?;
+        let Snapshot::Legacy(LegacySnapshot::Chain(chain)) = &object.snapshot else { return None };
+        if !self.selection.covers(changed) || object.digest != live.digest() {
+            return None;
+        }
+        let is_owners = |set: &&PolicyBy| set.by.as_ref().is_some_and(|by| by.is_within(&self.selection.owner));
+        let owners = chain.policies.iter().rev().take_while(is_owners).count();
+        let before = chain.policies.len().checked_sub(owners + 1).filter(|_| owners > 0)?;
+        Some((InScope { object, deed: changed }, chain.policies.get(before)?.policy))
     }
 
     /// A live object and whose it is, for people.

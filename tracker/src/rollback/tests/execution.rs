@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::host::restore::Restored;
-use crate::host::{ArchiveError, ArchivedFiles, HostError, NftBatch, Removal};
+use crate::host::{ArchiveError, ArchivedFiles, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Generation;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::link::AddressSubject;
@@ -165,6 +165,9 @@ impl Host for Broken {
     }
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
         if self.fails_nft { Err(Self::error()) } else { self.inner.commit_nft(batch) }
+    }
+    fn replace_legacy(&mut self, _: &LegacyEdit) -> Result<(), HostError> {
+        Err(Self::error())
     }
     fn delete_link(&mut self, _: Ifindex, _: &LinkSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())

@@ -3,6 +3,7 @@
 mod execution;
 mod ipsets;
 mod laws;
+mod legacy;
 mod links;
 mod nft;
 mod paths;

@@ -8,7 +8,7 @@ use super::laws::{acts, world};
 use super::*;
 use crate::host::archive::ArchivedFiles;
 use crate::host::restore::Restored;
-use crate::host::{ArchiveError, HostError, NftBatch, Removal};
+use crate::host::{ArchiveError, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::OperationId;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
@@ -92,6 +92,10 @@ impl Host for Dying<'_> {
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
         self.live_on()?;
         self.inner.commit_nft(batch)
+    }
+    fn replace_legacy(&mut self, edit: &LegacyEdit) -> Result<(), HostError> {
+        self.live_on()?;
+        self.inner.replace_legacy(edit)
     }
     fn delete_link(&mut self, link: Ifindex, expected: &LinkSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;

@@ -16,7 +16,8 @@ const RTPROT_RA: u8 = 9;
 
 /// Plans them; `links` are those there afterwards.
 pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>, plan: &mut UndoPlan) {
-    let now: BTreeMap<&Subject, &Snapshot> = live.rt.iter().map(|(subject, now)| (subject, now)).collect();
+    let all = live.rt.iter().chain(&live.ip_sets).chain(&live.legacy);
+    let now: BTreeMap<&Subject, &Snapshot> = all.map(|(subject, now)| (subject, now)).collect();
     let mut wanted: Vec<((u8, bool), &Item)> = Vec::new();
     for item in items {
         let (order, needed) = match (&item.subject, &item.snapshot) {
@@ -31,6 +32,12 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>,
                 plan.refuse(item, Obstacle::IpSet);
                 continue;
             }
+            (Subject::Legacy(_), content)
+                if now.get(&item.subject).is_none_or(|now| now.digest() != content.digest()) =>
+            {
+                plan.refuse(item, Obstacle::Legacy);
+                continue;
+            }
             (Subject::Sysctl(_), _) => {
                 plan.refuse(item, Obstacle::Sysctl);
                 continue;
@@ -39,7 +46,7 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>,
                 plan.refuse(item, Obstacle::Traffic);
                 continue;
             }
-            (Subject::IpRule(_), Snapshot::IpRule(_)) => ((2, false), BTreeSet::new()),
+            (Subject::IpRule(_) | Subject::IpSet(_) | Subject::Legacy(_), _) => ((2, false), BTreeSet::new()),
             _ => continue,
         };
         match now.get(&item.subject) {

@@ -1,0 +1,287 @@
+//! Tables of iptables-legacy: every rule has its owner, although every change replaces the whole table.
+
+use std::collections::BTreeMap;
+
+use netdeed_tests::node::Node;
+use netdeed_tests::tracker::{Files, Tracker};
+use serde_json::Value;
+
+fn objects(tracker: &Tracker<'_>, class: &str) -> Vec<Value> {
+    let list = tracker.json(&["ls", "--class", class]).expect("a list");
+    let objects = list["data"]["objects"].as_array().expect("objects").clone();
+    objects.into_iter().filter(|object| object["name"].as_str().is_some_and(|name| name.contains(" legacy "))).collect()
+}
+
+/// Each line of the recorded rules with its owner.
+fn owners(tracker: &Tracker<'_>) -> BTreeMap<String, String> {
+    let text = |object: &Value, field: &str| object[field].as_str().unwrap_or_default().to_owned();
+    objects(tracker, "rule").iter().map(|rule| (text(rule, "text"), text(rule, "owner"))).collect()
+}
+
+fn who(tracker: &Tracker<'_>, what: &[&str]) -> Value {
+    let args: Vec<&str> = std::iter::once("who").chain(what.iter().copied()).collect();
+    let answer = tracker.json(&args).expect("an answer");
+    let objects = answer["data"]["objects"].as_array().expect("objects").clone();
+    assert_eq!(objects.len(), 1, "one object for {what:?}: {answer:#}");
+    objects[0].clone()
+}
+
+fn saved(node: &Node) -> Vec<String> {
+    let text = node.sh("iptables-legacy-save; ip6tables-legacy-save").expect("a dump");
+    text.lines().filter(|line| line.starts_with("-A ")).map(str::to_owned).collect()
+}
+
+fn gaps(tracker: &Tracker<'_>) -> Value {
+    let status = tracker.json(&["status"]).expect("a status");
+    status["data"]["gaps"].clone()
+}
+
+/// A ruleset as kube-proxy's: chains of its own, and jumps from built-in ones.
+fn kube_proxy(node: &Node, services: usize) {
+    let mut script = "*filter\n:KUBE-FORWARD - [0:0]\n-A FORWARD -m comment --comment \"kubernetes forwarding rules\" -j KUBE-FORWARD\n-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n*nat\n:KUBE-SERVICES - [0:0]\n-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n".to_owned();
+    for service in 0..services {
+        script.push_str(&format!(
+            "-A KUBE-SERVICES -d 10.96.{}.{}/32 -p tcp -m comment --comment \"shop/web cluster IP\" -m tcp --dport 80 -j RETURN\n",
+            service >> 8 & 255,
+            service & 255
+        ));
+    }
+    script.push_str("COMMIT\n");
+    let path = node.scratch().join("kube");
+    std::fs::write(&path, script).expect("written");
+    node.run_as("kube-proxy", &format!("iptables-legacy-restore --noflush < {}", path.display())).expect("rules");
+}
+
+#[test]
+fn rules_of_many_owners_in_one_table_are_told_apart() {
+    let node = Node::new().expect("a node");
+    node.sh("iptables-legacy -A INPUT -s 192.0.2.9 -j ACCEPT").expect("a rule before the tracker");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    kube_proxy(&node, 50);
+    node.admin_sh("iptables-legacy -I FORWARD 1 -s 10.99.0.0/16 -j ACCEPT; ip6tables-legacy -A INPUT -p tcp -j DROP")
+        .expect("rules");
+    node.run_as("dockerd", "iptables-legacy -w -N DOCKER-USER; iptables-legacy -w -I FORWARD -j DOCKER-USER")
+        .expect("rules");
+    node.admin_sh("iptables-legacy -P FORWARD DROP").expect("a policy");
+    let owners = owners(&tracker);
+    assert_eq!(owners.len(), saved(&node).len(), "{owners:#?}");
+    let of = |text: &str| owners.iter().find(|(line, _)| line.contains(text)).unwrap_or_else(|| panic!("no {text}")).1;
+    assert_eq!(of("-s 10.99.0.0/16"), "admin/root");
+    assert_eq!(of("-A INPUT -p tcp -j DROP"), "admin/root");
+    assert_eq!(of("-j DOCKER-USER"), "docker");
+    assert_eq!(of("kubernetes forwarding rules"), "kubernetes/kube-proxy");
+    assert_eq!(of("10.96.0.49/32"), "kubernetes/kube-proxy");
+    assert_eq!(of("192.0.2.9"), "unknown");
+    // every recorded line is one that iptables-legacy-save prints
+    let saved = saved(&node);
+    assert!(owners.keys().all(|line| saved.contains(line)), "{owners:#?}\n{saved:#?}");
+
+    let rule = who(&tracker, &["rule", "filter", "FORWARD", "1", "--legacy"]);
+    assert_eq!((&rule["owner"], &rule["certainty"]), (&"docker".into(), &"exact".into()), "{rule:#}");
+    assert_eq!(rule["text"], "-A FORWARD -j DOCKER-USER");
+    let rule = who(&tracker, &["rule", "filter", "FORWARD", "3", "--legacy"]);
+    assert_eq!(rule["owner"], "kubernetes/kube-proxy", "{rule:#}");
+    let chain = who(&tracker, &["chain", "DOCKER-USER"]);
+    assert_eq!(chain["owner"], "docker", "{chain:#}");
+    let chain = who(&tracker, &["chain", "--table", "filter", "--legacy", "--family", "ip", "FORWARD"]);
+    assert_eq!(chain["owner"], "kernel", "{chain:#}");
+    assert_eq!(chain["changed"]["owner"], "admin/root", "{chain:#}");
+    assert_eq!(gaps(&tracker), 0);
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn a_restored_or_filtered_dump_leaves_everybody_his_rules() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    kube_proxy(&node, 20);
+    node.admin_sh("iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT").expect("a rule");
+    node.run_as("dockerd", "iptables-legacy -A FORWARD -s 172.17.0.0/16 -j ACCEPT").expect("a rule");
+    let before = owners(&tracker);
+    node.admin_sh("iptables-legacy-save | iptables-legacy-restore").expect("restored");
+    node.admin_sh("iptables-legacy-save -c | iptables-legacy-restore -c").expect("restored");
+    assert_eq!(owners(&tracker), before, "nothing was changed");
+    node.admin_sh("iptables-legacy-save | grep -v KUBE- | iptables-legacy-restore").expect("restored");
+    let after = owners(&tracker);
+    let expected: BTreeMap<_, _> = before.clone().into_iter().filter(|(line, _)| !line.contains("KUBE-")).collect();
+    assert_eq!(after, expected);
+    assert!(objects(&tracker, "chain").iter().all(|chain| !chain["name"].to_string().contains("KUBE-")));
+    // the same rules in another order are the same rules, rewritten
+    let path = node.scratch().join("turned");
+    let script = "*filter\n-A FORWARD -s 172.17.0.0/16 -j ACCEPT\n-A FORWARD -s 10.99.0.0/16 -j ACCEPT\nCOMMIT\n";
+    std::fs::write(&path, script).expect("written");
+    node.admin_sh(&format!("iptables-legacy-restore < {}", path.display())).expect("restored");
+    assert_eq!(owners(&tracker), expected);
+    let rewritten = |position| who(&tracker, &["rule", "filter", "FORWARD", position, "--legacy"])["rewritten"].clone();
+    let by = [rewritten("1"), rewritten("2")];
+    assert_eq!(by.iter().filter(|deed| deed["owner"] == "admin/root").count(), 1, "{by:#?}");
+    assert_eq!(gaps(&tracker), 0);
+    tracker.stop().expect("a clean stop");
+}
+
+/// Writers at once, without waiting for each other's lock in any order: whatever is certain is right.
+fn concurrent(config: &str, rules: usize) -> (BTreeMap<String, String>, Value) {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, config).expect("a tracker");
+    let writers = [("dockerd", "172"), ("kube-proxy", "10"), ("flanneld", "11"), ("firewalld", "12")];
+    std::thread::scope(|scope| {
+        for (program, network) in writers {
+            let node = &node;
+            scope.spawn(move || {
+                let add = format!(
+                    "for n in $(seq 1 {rules}); do iptables-legacy -w -A INPUT -s {network}.0.0.$n -j ACCEPT; done"
+                );
+                node.run_as(program, &add).expect("rules");
+            });
+        }
+    });
+    let owners = owners(&tracker);
+    assert_eq!(saved(&node).len(), rules * writers.len());
+    assert_eq!(owners.len(), rules * writers.len(), "every rule is known");
+    let gaps = gaps(&tracker);
+    tracker.stop().expect("a clean stop");
+    (owners, gaps)
+}
+
+fn wrong(owners: &BTreeMap<String, String>) -> Vec<(&String, &String)> {
+    let expected = [("172.", "docker"), ("10.", "kubernetes/kube-proxy"), ("11.", "cni/flannel"), ("12.", "firewalld")];
+    let is_wrong = |(line, owner): &(&String, &String)| {
+        let network = line.trim_start_matches("-A INPUT -s ");
+        let owners = expected.iter().find(|(prefix, _)| network.starts_with(prefix)).map(|(_, owner)| *owner);
+        owner.as_str() != "unknown" && Some(owner.as_str()) != owners
+    };
+    owners.iter().filter(is_wrong).collect()
+}
+
+#[test]
+fn concurrent_writers_are_never_confused() {
+    let (owners, gaps) = concurrent("", 60);
+    assert_eq!(wrong(&owners), [], "{owners:#?}");
+    let unknown = owners.values().filter(|owner| *owner == "unknown").count();
+    assert_eq!((unknown, gaps), (0, 0.into()), "{owners:#?}");
+}
+
+#[test]
+fn what_does_not_fit_into_the_ring_is_unknown_rather_than_wrong() {
+    // 8 KiB for the pieces of tables: no piece fits
+    let (owners, _) = concurrent("[capture]\nring_bytes = 16384\n", 25);
+    assert_eq!(wrong(&owners), [], "{owners:#?}");
+}
+
+#[test]
+fn a_tracker_that_was_away_knows_the_rules_it_knew() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    kube_proxy(&node, 3);
+    tracker.stop().expect("a clean stop");
+    node.admin_sh("iptables-legacy -I FORWARD -s 10.99.0.0/16 -j ACCEPT").expect("a rule");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    let owners = owners(&tracker);
+    let of = |text: &str| owners.iter().find(|(line, _)| line.contains(text)).unwrap_or_else(|| panic!("no {text}")).1;
+    assert_eq!(of("kubernetes forwarding rules"), "kubernetes/kube-proxy");
+    assert_eq!(of("10.99.0.0/16"), "unknown");
+    tracker.stop().expect("a clean stop");
+}
+
+/// What `iptables-legacy-save` prints, without comments and counters.
+fn canonical(node: &Node) -> String {
+    node.sh("{ iptables-legacy-save; ip6tables-legacy-save; } | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'")
+        .expect("dumps")
+}
+
+fn reset(tracker: &Tracker<'_>, owner: &str) -> String {
+    let output = tracker.cli(&["reset", "--owner", owner, "--yes"]).expect("a reset");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{said}\n{}", tracker.log());
+    said
+}
+
+/// What everybody but Kubernetes does.
+fn others(node: &Node) {
+    node.admin_sh(
+        "iptables-legacy -A INPUT -s 192.0.2.1 -j ACCEPT
+         iptables-legacy -t nat -A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE
+         iptables-legacy -P OUTPUT DROP
+         ip6tables-legacy -A FORWARD -p tcp -m tcp --dport 22 -j ACCEPT",
+    )
+    .expect("rules");
+    node.run_as("dockerd", "iptables-legacy -N DOCKER-USER; iptables-legacy -I FORWARD -j DOCKER-USER").expect("rules");
+}
+
+#[test]
+fn a_reset_leaves_everybody_elses_legacy_rules() {
+    let plain = Node::new().expect("a node");
+    plain.sh("iptables-legacy -L >/dev/null; iptables-legacy -t nat -L >/dev/null").expect("tables");
+    others(&plain);
+    plain.admin_sh("iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT").expect("a rule");
+
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    kube_proxy(&node, 300);
+    others(&node);
+    node.run_as("kube-proxy", "iptables-legacy -P FORWARD DROP; iptables-legacy -A INPUT -s 192.0.2.1 -j ACCEPT")
+        .expect("a policy, and a rule equal to the administrator's");
+    node.admin_sh("iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT").expect("a rule");
+    let plan = tracker.text(&["plan", "--owner", "kubernetes", "--long"]).expect("a plan");
+    assert!(plan.contains("KUBE-SERVICES") && plan.contains("set back to ACCEPT"), "{plan}");
+    let said = reset(&tracker, "kubernetes");
+    assert_eq!(canonical(&node), canonical(&plain), "{said}\n{}", tracker.log());
+    let left = owners(&tracker);
+    assert!(left.values().all(|owner| !owner.starts_with("kubernetes")), "{left:#?}");
+    // of two equal rules the administrator's stayed
+    let equal = left.iter().find(|(line, _)| line.contains("192.0.2.1/32")).expect("the administrator's rule");
+    assert_eq!(equal.1, "admin/root");
+    let log = tracker.text(&["log", "--limit", "500"]).expect("a log");
+    assert!(log.contains("netdeed"), "{log}");
+    assert_eq!(gaps(&tracker), 0, "{log}");
+    let plan = tracker.json(&["plan", "--owner", "kubernetes"]).expect("a plan");
+    assert_eq!(plan["data"]["steps"].as_array().map(Vec::len), Some(0), "{plan:#}");
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn counters_of_rules_that_stay_go_on() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    node.admin_sh("iptables-legacy -A INPUT -s 127.0.0.1 -p udp -j ACCEPT").expect("a rule");
+    kube_proxy(&node, 3);
+    let mut packets = node.command("bash");
+    packets.args(["-ec", "for n in 1 2 3; do echo x > /dev/udp/127.0.0.1/9; done"]);
+    assert!(packets.status().expect("bash").success());
+    let count = || node.sh("iptables-legacy -nvxL INPUT | awk '/127.0.0.1/ {print $1}'").expect("a listing");
+    let before = count();
+    assert_eq!(before.trim(), "3");
+    reset(&tracker, "kubernetes");
+    assert_eq!(count(), before);
+    assert!(!canonical(&node).contains("KUBE-"));
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn what_others_need_is_refused_and_stays() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    kube_proxy(&node, 2);
+    node.admin_sh("iptables-legacy -A INPUT -j KUBE-FORWARD; iptables-legacy -t nat -A KUBE-SERVICES -j ACCEPT")
+        .expect("rules in and to chains of kube-proxy");
+    let said = reset(&tracker, "kubernetes");
+    let after = canonical(&node);
+    // the administrator jumps to the one chain, and has a rule in the other, to which kube-proxy's jump leads
+    for kept in
+        ["-A INPUT -j KUBE-FORWARD", ":KUBE-FORWARD", "-A KUBE-SERVICES -j ACCEPT", "kubernetes service portals"]
+    {
+        assert!(after.contains(kept), "no {kept} in\n{after}\n{said}");
+    }
+    for gone in ["kubernetes forwarding rules", "--ctstate INVALID", "10.96.0.1"] {
+        assert!(!after.contains(gone), "{gone} in\n{after}\n{said}");
+    }
+    assert!(said.contains("refused"), "{said}");
+    tracker.stop().expect("a clean stop");
+}

@@ -1,0 +1,82 @@
+//! Whose a difference is, among the calls that can have made it.
+//!
+//! A difference is a call's when it can be that one's alone; else nobody is named.
+
+use super::outline::{Difference, Outline};
+use crate::model::legacy::{LegacyContent, LegacyItem};
+use crate::model::owner::{Attribution, Certainty, Evidence};
+use crate::model::time::BootTime;
+
+/// A call that replaced a table.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it was entered.
+    pub opened: BootTime,
+    /// When it had returned.
+    pub closed: BootTime,
+    /// The verdict on its actor.
+    pub attribution: Attribution,
+    /// What it replaced the table with; `None` where that was not seen.
+    pub content: Option<LegacyContent>,
+}
+
+/// A call with the outline of its content.
+#[derive(Debug)]
+pub struct Suspect<'a> {
+    call: &'a Call,
+    outline: Option<Outline>,
+}
+
+impl<'a> Suspect<'a> {
+    /// Prepares calls for [`blame`].
+    pub fn all(calls: &'a [Call]) -> Vec<Self> {
+        calls.iter().map(|call| Self { call, outline: call.content.as_ref().map(Outline::of) }).collect()
+    }
+
+    /// Whether the table was so after this call; `None` where that was not seen.
+    fn left(&self, difference: &Difference) -> Option<bool> {
+        let outline = self.outline.as_ref()?;
+        let has = |item: &LegacyItem| match item {
+            LegacyItem::Table => true,
+            LegacyItem::Chain(chain) => outline.chains.contains_key(chain),
+            LegacyItem::Rule { chain, content, nth } => outline.count(chain, *content) > *nth as usize,
+        };
+        Some(match difference {
+            Difference::Removed(item) => !has(item),
+            Difference::Added(item, _) => has(item),
+            Difference::Policy(chain, policy) => {
+                outline.chains.get(chain).is_some_and(|known| known.chain.policy == Some(*policy))
+            }
+            Difference::Moved { to, .. } => has(to),
+        })
+    }
+}
+
+/// The verdict on one difference between the state before all of `suspects` and the state after them; `none` when no
+/// call can have made it.
+pub fn blame(suspects: &[Suspect<'_>], difference: &Difference, none: impl FnOnce() -> Attribution) -> Attribution {
+    // after a call that left it otherwise, only later ones can have made it so
+    let not_before = suspects.iter().filter(|it| it.left(difference) == Some(false)).map(|it| it.call.opened).max();
+    let can = |it: &&Suspect<'_>| {
+        it.left(difference) != Some(false) && not_before.is_none_or(|opened| it.call.closed >= opened)
+    };
+    let mut candidates: Vec<&Suspect<'_>> = suspects.iter().filter(can).collect();
+    candidates.sort_by_key(|it| it.call.opened);
+    let Some((first, others)) = candidates.split_first() else { return none() };
+    // all of them left it so, one after the other: the first made it, the others kept it
+    let is_firsts = candidates.iter().all(|it| it.left(difference) == Some(true))
+        && others.iter().all(|it| it.call.opened > first.call.closed)
+        && !matches!(difference, Difference::Moved { .. });
+    let attribution = &first.call.attribution;
+    if others.is_empty() || is_firsts {
+        return attribution.clone();
+    }
+    let count = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+    let ambiguous = Evidence::Ambiguous { candidates: count };
+    let is_one_owners = others.iter().all(|it| it.call.attribution.owner() == attribution.owner());
+    if is_one_owners && attribution.certainty().is_proven() {
+        let owner = attribution.owner().clone();
+        return Attribution::new(owner, Certainty::Correlated, attribution.actor(), ambiguous);
+    }
+    Attribution::unknown(ambiguous)
+}
