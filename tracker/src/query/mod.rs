@@ -24,7 +24,7 @@ pub use locate::{BadDestination, Destination, Locator, Reach, RulePlace, locate,
 pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};
 pub use object::{HISTORY_SHOWN, object_by_id, object_view};
 pub use operation::operation_view;
-pub use plan::plan_view;
+pub use plan::{export_view, plan_view};
 pub use status::stopped_status;
 pub use texts::Texts;
 pub use undo::{undo_dry_run_view, undo_view};

@@ -25,9 +25,12 @@ pub use object::{
     BaseChainView, ChangeView, ContentView, DeedView, ObjectList, ObjectRow, ObjectView, OwnerList, OwnerSummary,
     WhoView,
 };
-pub use plan::{KeptView, OperationView, OutcomeView, PlanView, ProgressView, RefusalView, RunningView, StepView};
+pub use plan::{
+    ExportView, KeptView, LeftOutView, OperationView, OthersView, OutcomeView, PlanView, ProgressView, RefusalView,
+    RunningView, StepView,
+};
 pub use request::{BadRequest, FollowQuery, LogQuery, ObjectsQuery, WhoQuery};
-pub use selection::{PlanRequest, ResetRequest, UndoRequest};
+pub use selection::{ExportFormat, PlanRequest, ResetRequest, UndoRequest};
 pub use status::{
     BpfProgramView, JournalView, LossView, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
     TrackerState,
