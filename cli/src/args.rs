@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{blame, completions, log, ls, man, plan, reset, status, undo, who};
+use crate::commands::{apply, blame, completions, log, ls, man, plan, reset, status, undo, who};
 
 /// Who added this rule, link, route or directory, and how to take back what Kubernetes added
 #[derive(Debug, Parser)]
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Plan(plan::PlanArgs),
     /// Remove what an owner added
     Reset(reset::ResetArgs),
+    /// Carry out a plan that was reviewed
+    Apply(apply::ApplyArgs),
     /// Put back what a reset removed
     Undo(undo::UndoArgs),
     /// Print a completion script for a shell

@@ -72,7 +72,9 @@ impl Canonical {
             *text = match *name {
                 "iptables-save" | "ip6tables-save" => neutral::xtables(text),
                 "nft list ruleset" => neutral::nft(text),
-                "ip link" | "ip address" | "ip route" | "tc" | "neighbours" => neutral::links(text),
+                "ip link" | "ip address" | "ip route" | "tc" => neutral::links(text),
+                // sorted by hardware addresses, some of which the kernel chose
+                "neighbours" => neutral::sorted(&neutral::links(text)),
                 _ => continue,
             };
         }

@@ -6,6 +6,7 @@
 
 pub mod accuracy;
 pub mod canonical;
+pub mod cgroup;
 pub mod failure;
 pub mod manager;
 pub mod namespace;

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::BuildEbpf { check } => build_ebpf(check),
-        Chore::Provision => provision::run(),
+        Chore::Provision => provision::run().and_then(|()| provision::components()),
         Chore::VmGuest(arguments) => vm::run_guest(&arguments),
     };
     match result {

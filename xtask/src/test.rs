@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
         lint()?;
     }
     if is_wanted(Tier::Run) {
+        provision::components()?;
         shell::build_programs(false)?;
         shell::run("cargo", &["test", "--workspace"])?;
     }

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub(crate) mod apply;
 pub(crate) mod blame;
 pub(crate) mod completions;
 pub(crate) mod log;
@@ -28,6 +29,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         Command::Status(args) => status::run(&global, &output, args).await,
         Command::Plan(args) => plan::run(&global, &output, args).await,
         Command::Reset(args) => reset::run(&global, &output, args).await,
+        Command::Apply(args) => apply::run(&global, &output, args).await,
         Command::Undo(args) => undo::run(&global, &output, args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -1,14 +1,16 @@
 //! `netdeed plan`
 
+use std::io::{self, Write};
+
 use clap::builder::PossibleValuesParser;
-use netdeed_tracker::control::api::{PlanRequest, PlanView};
+use netdeed_tracker::control::api::{Envelope, ExportFormat, ExportView, LeftOutView, PlanRequest, PlanView};
 use netdeed_tracker::control::client::Client;
 use netdeed_tracker::model::owner::Owner;
 use netdeed_tracker::model::subject::Class;
 use netdeed_tracker::model::time::WallTime;
 
 use crate::args::Global;
-use crate::error::{CliError, unless_closed};
+use crate::error::{CliError, complain, unless_closed};
 use crate::output::{Detail, Output, printable, write_plan};
 
 use super::since::Since;
@@ -23,6 +25,30 @@ pub(crate) struct PlanArgs {
     /// Print the plan as the tracker writes it: one line for each thing
     #[arg(long, conflicts_with = "long")]
     text: bool,
+    /// Print the plan as a file: `text` to read, `json` for `netdeed apply`, `nftables` for `nft -j -f` (the steps of
+    /// nf_tables), `iptables-restore` a shell script
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with_all = ["long", "text"])]
+    export: Option<Export>,
+}
+
+/// What a plan can be printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Export {
+    Text,
+    Json,
+    Nftables,
+    IptablesRestore,
+}
+
+impl Export {
+    /// What the tracker is asked for.
+    fn format(self) -> Option<ExportFormat> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::Nftables => Some(ExportFormat::Nftables),
+            Self::IptablesRestore => Some(ExportFormat::IptablesRestore),
+        }
+    }
 }
 
 /// What to take back; all that is given must hold.
@@ -83,9 +109,35 @@ pub(super) async fn ask(client: &Client, request: &PlanRequest, what: &'static s
     })
 }
 
+/// Writes a plan as a file. What it lacks, and what is refused, is named on standard error.
+fn export(format: Export, plan: &PlanView) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match (format, &plan.export) {
+        (Export::Json, _) => {
+            let text = serde_json::to_string_pretty(&Envelope::of(plan.clone()))
+                .map_err(|source| CliError::Format { format: "json", source: source.into() })?;
+            writeln!(out, "{text}")?;
+        }
+        (Export::Text, _) => plan.text.lines().try_for_each(|line| writeln!(out, "{}", printable(line)))?,
+        (_, Some(export)) => out.write_all(export.text.as_bytes())?,
+        (_, None) => return Err(CliError::Usage("the tracker is too old for this format".to_owned())),
+    }
+    out.flush()?;
+    let left_out = plan.export.iter().flat_map(|ExportView { left_out, .. }| left_out);
+    left_out.for_each(|LeftOutView { name, reason }| complain("not in it", &format!("{name}: {reason}")));
+    plan.refusals.iter().for_each(|refusal| complain("refused", &format!("{}: {}", refusal.name, refusal.reason)));
+    Ok(())
+}
+
 pub(crate) async fn run(global: &Global, output: &Output, args: PlanArgs) -> Result<(), CliError> {
-    let plan = ask(&Client::new(&global.socket), &args.selection.request(), "planning").await?;
+    let request = PlanRequest { export: args.export.and_then(Export::format), ..args.selection.request() };
+    let plan = ask(&Client::new(&global.socket), &request, "planning").await?;
     let has_refusals = !plan.refusals.is_empty();
+    if let Some(format) = args.export {
+        unless_closed(export(format, &plan))?;
+        let is_whole = plan.export.is_none_or(|export| export.left_out.is_empty());
+        return if is_whole && !has_refusals { Ok(()) } else { Err(CliError::Refused) };
+    }
     let written = output.write(plan, |output, out, plan| {
         if args.text {
             return plan.text.lines().try_for_each(|line| writeln!(out, "{}", printable(line)));

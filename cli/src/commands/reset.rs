@@ -44,10 +44,8 @@ pub(crate) async fn run(global: &Global, output: &Output, args: ResetArgs) -> Re
     if plan.steps.is_empty() && output.format == Format::Table {
         return if plan.refusals.is_empty() { Ok(()) } else { Err(CliError::Refused) };
     }
-    if !force && !dry_run && plan.running.iter().any(|running| running.blocks) {
-        complain("error", "nothing was changed: programs of the owner still run and would add again what is removed");
-        complain("hint", "stop them as shown above, or go on all the same with --force");
-        return Err(CliError::Refused);
+    if !force && !dry_run {
+        refuse_while_owner_runs(&plan)?;
     }
     // with nothing to remove there is nothing to ask about, and no operation to record
     let dry_run = dry_run || plan.steps.is_empty();
@@ -61,8 +59,13 @@ pub(crate) async fn run(global: &Global, output: &Output, args: ResetArgs) -> Re
         ..ResetRequest::of(request)
     };
     let operation = carry_out(&client, &request).await?;
+    tell(output, operation, &plan)
+}
+
+/// Says what became of a reset.
+pub(super) fn tell(output: &Output, operation: OperationView, plan: &PlanView) -> Result<(), CliError> {
     let (is_done, has_refusals) = (operation.is_done(), !operation.refusals.is_empty());
-    let written = output.write(operation, |output, out, operation| write_operation(output, out, operation, &plan));
+    let written = output.write(operation, |output, out, operation| write_operation(output, out, operation, plan));
     unless_closed(written)?;
     match (is_done, has_refusals) {
         (false, _) => Err(CliError::StepsFailed),
@@ -71,8 +74,17 @@ pub(crate) async fn run(global: &Global, output: &Output, args: ResetArgs) -> Re
     }
 }
 
+pub(super) fn refuse_while_owner_runs(plan: &PlanView) -> Result<(), CliError> {
+    if !plan.running.iter().any(|running| running.blocks) {
+        return Ok(());
+    }
+    complain("error", "nothing was changed: programs of the owner still run and would add again what is removed");
+    complain("hint", "stop them as shown above, or go on all the same with --force");
+    Err(CliError::Refused)
+}
+
 /// Shows the plan; on standard error when standard output is for programs.
-fn show(output: &Output, plan: &PlanView) -> io::Result<()> {
+pub(super) fn show(output: &Output, plan: &PlanView) -> io::Result<()> {
     if output.format == Format::Table {
         let mut out = io::stdout().lock();
         write_plan(output, &mut out, plan, SHOWN)?;
@@ -84,14 +96,14 @@ fn show(output: &Output, plan: &PlanView) -> io::Result<()> {
 }
 
 /// A reader that went away before anything was done must not look like success.
-fn not_begun(error: io::Error) -> CliError {
+pub(super) fn not_begun(error: io::Error) -> CliError {
     match error.kind() {
         io::ErrorKind::BrokenPipe => CliError::Declined,
         _ => CliError::Output(error),
     }
 }
 
-fn is_agreed(plan: &PlanView) -> Result<bool, CliError> {
+pub(super) fn is_agreed(plan: &PlanView) -> Result<bool, CliError> {
     let count = plan.steps.len();
     eprint!("Remove {count} {} of {}? [y/N] ", if count == 1 { "thing" } else { "things" }, plan.owner);
     let mut answer = String::new();
@@ -100,7 +112,7 @@ fn is_agreed(plan: &PlanView) -> Result<bool, CliError> {
 }
 
 /// Carries the reset out, with a bar on a terminal.
-async fn carry_out(client: &Client, request: &ResetRequest) -> Result<OperationView, CliError> {
+pub(super) async fn carry_out(client: &Client, request: &ResetRequest) -> Result<OperationView, CliError> {
     let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("removing {wide_bar} {pos}/{len} {elapsed}") {
         bar.set_style(style);

@@ -5,6 +5,7 @@ mod card;
 mod event;
 mod list;
 mod plan;
+mod proof;
 mod status;
 mod steps;
 mod style;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use netdeed_tracker::control::api::{KeptView, OperationView, PlanView, RefusalView};
 
 use super::Output;
+use super::proof::write_proof;
 use super::steps::{classes, write_each, write_grouped};
 use super::style::Paint;
 use super::text::{counted, printable, write_hanging};
@@ -113,7 +114,7 @@ pub(crate) fn write_operation(
     plan: &PlanView,
 ) -> io::Result<()> {
     let OperationView { id, owner, dry_run, state, error, planned, done, failed, outcomes, .. } = operation;
-    let OperationView { refusals, kept, proven, proof, .. } = operation;
+    let OperationView { refusals, kept, .. } = operation;
     let style = output.style;
     let things = counted(*planned, "thing", "things");
     let (title, paint) = if *dry_run {
@@ -143,9 +144,5 @@ pub(crate) fn write_operation(
     } else if !refusals.is_empty() {
         writeln!(out, "{} refused, as shown above", counted(refusals.len() as u64, "thing was", "things were"))?;
     }
-    if !proof.is_empty() {
-        writeln!(out, "\n{}", style.paint(if *proven { Paint::Good } else { Paint::Bad }, "proof"))?;
-        proof.iter().try_for_each(|line| writeln!(out, "  {}", printable(line)))?;
-    }
-    Ok(())
+    write_proof(output, out, operation)
 }

@@ -18,7 +18,7 @@ const FEW: usize = 12;
 /// Writes every removal with what it removes and why.
 pub(super) fn write_each(output: &Output, out: &mut dyn Write, steps: &[StepView]) -> io::Result<()> {
     let sign = output.style.paint(Paint::Bad, "-");
-    for StepView { object: _, class: _, name, within: _, text, owner, certainty, why } in steps {
+    for StepView { object: _, class: _, name, within: _, text, digest: _, owner, certainty, why } in steps {
         writeln!(out, "  {sign} {}", printable(name))?;
         if !text.is_empty() {
             write_hanging(out, "      ", 6, text, output.width)?;

@@ -6,6 +6,7 @@ use netdeed_tracker::control::api::OperationView;
 
 use super::Output;
 use super::plan::{Detail, write_kept, write_refusals};
+use super::proof::write_proof;
 use super::style::Paint;
 use super::text::{counted, printable};
 
@@ -15,7 +16,7 @@ const SHOWN: usize = 40;
 /// Writes what an undo would do or did.
 pub(crate) fn write_undo(output: &Output, out: &mut dyn Write, operation: &OperationView) -> io::Result<()> {
     let OperationView { id, of, owner, dry_run, state, error, planned, done, failed, outcomes, .. } = operation;
-    let OperationView { refusals, kept, proven, proof, .. } = operation;
+    let OperationView { refusals, kept, .. } = operation;
     let style = output.style;
     let things = counted(*planned, "thing", "things");
     let of = of.map(|of| format!(" from operation {of}")).unwrap_or_default();
@@ -45,9 +46,5 @@ pub(crate) fn write_undo(output: &Output, out: &mut dyn Write, operation: &Opera
     }
     write_refusals(output, out, refusals, Detail::Short(SHOWN))?;
     write_kept(out, kept, Detail::Short(usize::MAX))?;
-    if !proof.is_empty() {
-        writeln!(out, "\n{}", style.paint(if *proven { Paint::Good } else { Paint::Bad }, "proof"))?;
-        proof.iter().try_for_each(|line| writeln!(out, "  {}", printable(line)))?;
-    }
-    Ok(())
+    write_proof(output, out, operation)
 }

@@ -48,6 +48,13 @@ pub(super) fn links(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The lines in an order of their own.
+pub(super) fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
 fn word(word: &str) -> String {
     let is_hex = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_hexdigit());
     let is_mac = |text: &str| text.split(':').count() == 6 && text.split(':').all(is_hex);

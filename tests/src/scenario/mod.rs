@@ -5,4 +5,6 @@ pub mod cni;
 pub mod docker;
 pub mod firewalld;
 pub mod kube_proxy;
+pub mod kubernetes;
+pub mod libvirt;
 pub mod podman;

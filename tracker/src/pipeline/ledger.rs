@@ -4,6 +4,7 @@ use crate::control::NodeError;
 use crate::control::api::{ResetRequest, RunningView};
 use crate::model::object::Object;
 use crate::model::operation::{Operation, OperationKind};
+use crate::query;
 use crate::rollback::run::{Ledger, LedgerError};
 use crate::rollback::{Archive, Earlier, LiveState, Plan, Selection};
 
@@ -66,6 +67,13 @@ impl<'a> NodeLedger<'a> {
         Ok(self.node.archives().write(operation, &archive.to_bytes(), &archive.paths())?)
     }
 
+    /// The server compared the plan that was agreed to before; this is the one that is carried out.
+    fn refuse_another_plan(&self, plan: &Plan) -> Result<(), AnotherPlan> {
+        let Some(agreed) = &self.request.plan else { return Ok(()) };
+        let view = query::plan_view(self.node.reader(), &self.request.owner, plan);
+        if view.fingerprint == *agreed { Ok(()) } else { Err(AnotherPlan) }
+    }
+
     fn refuse_while_owner_runs(&self, plan: &Plan) -> Result<(), OwnerRuns> {
         if self.request.force || self.begun.is_some() {
             return Ok(());
@@ -87,6 +95,7 @@ impl Ledger for NodeLedger<'_> {
     }
 
     fn begin(&mut self, plan: &Plan, before: &LiveState, known: &[Object]) -> Result<(), LedgerError> {
+        self.refuse_another_plan(plan)?;
         self.refuse_while_owner_runs(plan)?;
         if let Some(begun) = &mut self.begun {
             // planned anew after a conflict: the same operation goes on
@@ -103,6 +112,11 @@ impl Ledger for NodeLedger<'_> {
     }
 }
 
+/// What would be removed is not what somebody agreed to.
+#[derive(Debug, thiserror::Error)]
+#[error("what would be removed changed since the plan was shown")]
+struct AnotherPlan;
+
 /// Programs of the owner run that would add again what is to go.
 #[derive(Debug, thiserror::Error)]
 #[error("{} still runs", names(.0))]
@@ -115,6 +129,9 @@ fn names(running: &[RunningView]) -> String {
 
 /// The answer to a rollback that was not begun.
 pub(super) fn not_begun(why: LedgerError) -> NodeError {
+    if why.is::<AnotherPlan>() {
+        return NodeError::Conflict { what: why.to_string() };
+    }
     match why.downcast::<OwnerRuns>() {
         Ok(runs) => {
             let stops: Vec<&str> = runs.0.iter().map(|it| it.remedy.as_str()).collect();

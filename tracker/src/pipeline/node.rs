@@ -32,7 +32,9 @@ use crate::model::subject::Subject;
 use crate::model::time::WallTime;
 use crate::query;
 use crate::rollback::run::{self, Rollback, RollbackError};
-use crate::rollback::{ActorFilter, Earlier, Plan, Selection, candidate_paths, earlier, plan_with, wants_earlier};
+use crate::rollback::{
+    ActorFilter, Earlier, LiveState, Plan, Selection, candidate_paths, earlier, plan_with, wants_earlier,
+};
 
 use super::capture_loop::CommandQueue;
 use super::command::Command;
@@ -115,7 +117,8 @@ impl TrackerNode {
 
     /// What a request selects; reads the journal where it asks for pods, containers or units.
     pub(super) fn selection(&self, request: &PlanRequest) -> Result<Selection, JournalError> {
-        let PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes } = request.clone();
+        let PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes, export: _ } =
+            request.clone();
         let wanted = ActorFilter { pods, containers, units };
         let actors = if wanted.is_empty() { None } else { Some(self.actors(&wanted)?) };
         let (since, until) = (since.map(|time| time.0), until.map(|time| time.0));
@@ -149,14 +152,14 @@ impl TrackerNode {
         Ok(known)
     }
 
-    fn make_plan(&self, request: &PlanRequest) -> Result<Plan, NodeError> {
+    fn make_plan(&self, request: &PlanRequest) -> Result<(Plan, LiveState), NodeError> {
         self.catch_up()?;
         let selection = self.selection(request)?;
         let objects = self.live_objects()?;
         let live = RealHost
             .live(&candidate_paths(&objects, &selection))
             .map_err(|error| failed("read the live state", error))?;
-        Ok(plan_with(&objects, &self.earlier(&objects, &selection)?, &live, &selection))
+        Ok((plan_with(&objects, &self.earlier(&objects, &selection)?, &live, &selection), live))
     }
 
     /// The programs of the owner that still run, as seen from a plan.
@@ -165,8 +168,11 @@ impl TrackerNode {
         self.running.of(owner, &planned)
     }
 
-    fn view(&self, owner: &Owner, plan: &Plan) -> PlanView {
+    fn view(&self, request: &PlanRequest, plan: &Plan, live: &LiveState) -> PlanView {
+        let owner = &request.owner;
         let mut view = query::plan_view(&*self.reader, owner, plan);
+        view.request = Some(PlanRequest { export: None, ..request.clone() });
+        view.export = request.export.map(|format| query::export_view(plan, live, format));
         if !plan.is_empty() {
             view.running = self.still_running(owner, plan);
             view.warnings.extend(view.running.iter().map(warning));
@@ -292,7 +298,8 @@ impl Node for TrackerNode {
     }
 
     fn plan(&self, request: &PlanRequest) -> Result<PlanView, NodeError> {
-        Ok(self.view(&request.owner, &self.make_plan(request)?))
+        let (plan, live) = self.make_plan(request)?;
+        Ok(self.view(request, &plan, &live))
     }
 
     fn reset(
@@ -303,7 +310,7 @@ impl Node for TrackerNode {
     ) -> Result<OperationView, NodeError> {
         let owner = &request.owner;
         if request.dry_run {
-            let plan = self.make_plan(&request.plan_request())?;
+            let (plan, _) = self.make_plan(&request.plan_request())?;
             return Ok(dry_run_view(owner, uid, &plan));
         }
         let selection = self.selection(&request.plan_request())?;

@@ -1,7 +1,8 @@
 //! Operations as documents.
 
-use crate::control::api::{KeptView, OperationView, OutcomeView, RefusalView};
+use crate::control::api::{KeptView, OperationView, OthersView, OutcomeView, RefusalView};
 use crate::model::operation::{Operation, OperationState, StepOutcome};
+use crate::rollback::verify::Others;
 use crate::rollback::{Plan, Proof};
 
 use super::plan::{kept_views, refusal_views};
@@ -61,6 +62,7 @@ pub(super) fn carried_out(
         kept: not_done.kept,
         proven: proof.is_some_and(Proof::holds),
         proof: proof.map_or_else(unread, |proof| proof_lines(proof, words)),
+        others: proof.map_or_else(Vec::new, |proof| proof.others.iter().map(others_view).collect()),
     }
 }
 
@@ -69,8 +71,13 @@ fn outcome_view(outcome: &StepOutcome) -> OutcomeView {
     OutcomeView { object: *object, step: step.clone(), error: error.clone() }
 }
 
+fn others_view(others: &Others) -> OthersView {
+    let Others { owner, objects, before, after } = others;
+    OthersView { owner: owner.clone(), objects: *objects, before: before.to_string(), after: after.to_string() }
+}
+
 fn proof_lines(proof: &Proof, words: &ProofWords) -> Vec<String> {
-    let Proof { remaining, missing, changed } = proof;
+    let Proof { remaining, missing, changed, others: _ } = proof;
     if proof.holds() {
         return vec![words.holds.to_owned()];
     }
@@ -105,6 +112,7 @@ mod tests {
             remaining: vec!["link cni0".to_owned()],
             missing: Vec::new(),
             changed: vec!["chain ip filter FORWARD".to_owned(), "link eth0".to_owned()],
+            others: Vec::new(),
         };
         assert_eq!(
             proof_lines(&proof, &REMOVAL),

@@ -1,12 +1,13 @@
 //! Plans as documents.
 
-use crate::control::api::{KeptView, PlanView, RefusalView, StepView};
+use crate::control::api::{ExportFormat, ExportView, KeptView, LeftOutView, PlanView, RefusalView, StepView};
 use crate::journal::Read;
 use crate::model::legacy::{LegacyItem, LegacySubject};
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::Owner;
 use crate::model::subject::{Class, Subject};
-use crate::rollback::{Action, Kept, Plan, Refusal, Step};
+use crate::rollback::export::{Export, Format, LeftOut, export};
+use crate::rollback::{Action, Kept, LiveState, Plan, Refusal, Step};
 
 use super::content::content_text;
 use super::texts::Texts;
@@ -17,6 +18,16 @@ pub fn plan_view(journal: &dyn Read, owner: &Owner, plan: &Plan) -> PlanView {
     let steps = plan.steps().iter().map(|step| step_view(&texts, step)).collect();
     let view = PlanView::new(owner.clone(), steps, refusal_views(plan.refusals()), kept_views(plan.kept()));
     PlanView { text: plan.to_string(), ..view }
+}
+
+/// A plan in a form for other programs; `live` is what it was made of.
+pub fn export_view(plan: &Plan, live: &LiveState, format: ExportFormat) -> ExportView {
+    let Export { text, left_out } = match format {
+        ExportFormat::Nftables => export(plan, live, Format::Nftables),
+        ExportFormat::IptablesRestore => export(plan, live, Format::IptablesRestore),
+    };
+    let view = |LeftOut { what, reason }| LeftOutView { name: what, reason: String::from(reason) };
+    ExportView { format, text, left_out: left_out.into_iter().map(view).collect() }
 }
 
 fn step_view(texts: &Texts<'_>, step: &Step) -> StepView {
@@ -32,6 +43,7 @@ fn step_view(texts: &Texts<'_>, step: &Step) -> StepView {
             }
             _ => content_text(texts, step.subject(), step.snapshot(), None),
         },
+        digest: Some(step.snapshot().digest().to_string()),
         owner: why.owner.clone(),
         certainty: why.certainty,
         why: why.evidence.as_ref().map_or_else(|| "no evidence was kept".to_owned(), ToString::to_string),

@@ -62,9 +62,9 @@ impl<'a> Texts<'a> {
         render::rule(table, chain, rule, &AtRule { texts: self, table, made }).text
     }
 
-    /// The text of a rule of a legacy table.
+    /// A legacy rule's text.
     pub(super) fn legacy_rule(&self, family: LegacyFamily, chain: &ChainName, rule: &LegacyRule) -> String {
-        render::iptables_legacy(family, chain.as_str(), rule, &AtLegacyRule(self)).text
+        render::iptables_legacy(family, chain.as_str(), rule, self).text
     }
 
     /// A journal that cannot be read makes rules that need it inexact; whoever asks for their text has read it before.
@@ -112,12 +112,14 @@ fn is_anonymous(name: &SetName) -> bool {
     ["__set", "__map"].iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
-/// The surroundings of rules of legacy tables.
-struct AtLegacyRule<'a>(&'a Texts<'a>);
+/// The surroundings of a rule that names nothing of nf_tables.
+impl Surroundings for Texts<'_> {
+    fn link(&self, ifindex: u32) -> Option<String> {
+        self.known().links.get(&Ifindex(ifindex)).cloned()
+    }
 
-impl Surroundings for AtLegacyRule<'_> {
     fn ip_set(&self, index: u16) -> Option<String> {
-        self.0.known().ip_sets.get(&index).cloned()
+        self.known().ip_sets.get(&index).cloned()
     }
 }
 
@@ -159,10 +161,10 @@ impl Surroundings for AtRule<'_> {
     }
 
     fn link(&self, ifindex: u32) -> Option<String> {
-        self.texts.known().links.get(&Ifindex(ifindex)).cloned()
+        self.texts.link(ifindex)
     }
 
     fn ip_set(&self, index: u16) -> Option<String> {
-        self.texts.known().ip_sets.get(&index).cloned()
+        self.texts.ip_set(index)
     }
 }

@@ -7,7 +7,7 @@ use crate::decode::rtnl::address::AddressView;
 use crate::decode::rtnl::attributes::Attributes;
 use crate::decode::rtnl::route::RouteView;
 use crate::model::ids::Ifindex;
-use crate::model::link::{AddressSnapshot, LinkSnapshot};
+use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::route::{RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject};
 
@@ -161,12 +161,17 @@ pub(crate) fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
     }
 }
 
-/// Whether the kernel keeps the route for an address (its local, subnet or broadcast route).
-pub(super) fn is_made_for(route: &RouteSubject, content: &RouteSnapshot, address: IpAddr, prefix: u8) -> bool {
+/// Whether the kernel keeps the route for an address (its local, subnet or broadcast route). With a peer, the subnet is
+/// the peer's.
+pub(super) fn is_made_for(route: &RouteSubject, content: &RouteSnapshot, address: Live<'_>) -> bool {
     let Some(destination) = route.destination.filter(|_| content.is_kernel_made()) else { return false };
+    let (Subject::Address(address), Snapshot::Address(found)) = address else { return false };
+    let peer = AddressView::parse(&found.message).and_then(|view| view.attributes.address(libc::IFA_ADDRESS));
+    let AddressSubject { ifindex: _, address, prefix } = address;
     // the local route of another address of the subnet is that address's
-    let is_others = content.kind == RTN_LOCAL && route.prefix != prefix && destination != address;
-    contains(address, prefix, destination) && !is_others
+    let is_others = content.kind == RTN_LOCAL && route.prefix != *prefix && destination != *address;
+    let subnets = std::iter::once(*address).chain(peer);
+    !is_others && subnets.into_iter().any(|subnet| contains(subnet, *prefix, destination))
 }
 
 #[cfg(test)]
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_local_route_of_one_address_is_not_made_for_another_of_its_subnet() {
-        let made_for = |destination: &str, prefix: u8, kind: u8, address: &str| {
+        let made_for = |destination: &str, prefix: u8, kind: u8, (address, peer): (&str, Option<[u8; 4]>)| {
             let route = RouteSubject {
                 family: 2,
                 destination: Some(destination.parse().expect("address")),
@@ -189,12 +194,25 @@ mod tests {
             };
             let content =
                 RouteSnapshot { protocol: 2, kind, ifname: None, message: Vec::new(), content: Digest::of(b"") };
-            is_made_for(&route, &content, address.parse().expect("address"), 24)
+            let mut message = vec![2, 24, 0, 0, 2, 0, 0, 0];
+            if let Some(peer) = peer {
+                // IFA_ADDRESS
+                message.extend([8, 0, 1, 0]);
+                message.extend(peer);
+            }
+            let address = address.parse().expect("address");
+            let subject = Subject::Address(AddressSubject { ifindex: Ifindex(2), address, prefix: 24 });
+            let digest = Digest::of(&message);
+            let found = AddressSnapshot { ifname: None, message, content: digest, is_dynamic: false };
+            is_made_for(&route, &content, (&subject, &Snapshot::Address(found)))
         };
-        assert!(made_for("10.0.0.5", 32, RTN_LOCAL, "10.0.0.5"));
-        assert!(!made_for("10.0.0.5", 32, RTN_LOCAL, "10.0.0.1"));
-        assert!(made_for("10.0.0.255", 32, 3, "10.0.0.1"), "broadcast");
-        assert!(made_for("10.0.0.0", 24, 1, "10.0.0.1"), "the subnet's");
-        assert!(!made_for("10.0.1.0", 24, 1, "10.0.0.1"));
+        let five = ("10.0.0.5", None);
+        let one = ("10.0.0.1", None);
+        assert!(made_for("10.0.0.5", 32, RTN_LOCAL, five));
+        assert!(!made_for("10.0.0.5", 32, RTN_LOCAL, one));
+        assert!(made_for("10.0.0.255", 32, 3, one), "broadcast");
+        assert!(made_for("10.0.0.0", 24, 1, one), "the subnet's");
+        assert!(!made_for("10.0.1.0", 24, 1, one));
+        assert!(made_for("10.0.1.0", 24, 1, ("10.0.0.1", Some([10, 0, 1, 9]))), "the peer's subnet");
     }
 }

@@ -103,7 +103,7 @@ pub fn run(ledger: &mut dyn Ledger, selection: &Selection, host: &mut dyn Host) 
         let earlier = ledger.earlier(&known, selection).map_err(RollbackError::Journal)?;
         let planned = plan_with(&known, &earlier, &live, selection);
         let before = host.live(&paths).map_err(RollbackError::Live)?;
-        let expectation = Expectation::new(&planned, &before);
+        let expectation = Expectation::new(&planned, &before).owned(&known);
         let checked = match check(planned, &before) {
             Ok(checked) => checked,
             Err(changed) => {

@@ -7,9 +7,11 @@ use super::legacy::LegacyExpectation;
 use super::live::LiveState;
 use super::plan::Plan;
 use super::step::Step;
-use crate::model::digest::Digest;
+use crate::model::digest::{Digest, DigestBuilder};
 use crate::model::ipset::IpSetSnapshot;
 use crate::model::nft::NftSnapshot;
+use crate::model::object::Object;
+use crate::model::owner::Owner;
 use crate::model::path::AbsPath;
 use crate::model::subject::{Snapshot, Subject, describe};
 
@@ -19,6 +21,7 @@ pub struct Expectation {
     legacy: LegacyExpectation,
     gone: BTreeMap<Subject, String>,
     stays: BTreeMap<Subject, (Digest, String)>,
+    owners: BTreeMap<Subject, Owner>,
 }
 
 /// The difference between what was expected and what is there.
@@ -31,19 +34,34 @@ pub struct Proof {
     pub missing: Vec<String>,
     /// Not planned to be touched and different now.
     pub changed: Vec<String>,
+    /// What of each owner was to stay, before and after.
+    pub others: Vec<Others>,
+}
+
+/// One owner's objects that were to stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Others {
+    /// Whose; `None` for what the journal does not know.
+    pub owner: Option<Owner>,
+    /// How many objects there were.
+    pub objects: u64,
+    /// Digest over their names and contents before.
+    pub before: Digest,
+    /// The same of what is there of them after.
+    pub after: Digest,
 }
 
 impl Proof {
     /// Whether exactly the plan happened.
     pub fn holds(&self) -> bool {
-        let Self { remaining, missing, changed } = self;
+        let Self { remaining, missing, changed, others: _ } = self;
         remaining.is_empty() && missing.is_empty() && changed.is_empty()
     }
 }
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { remaining, missing, changed } = self;
+        let Self { remaining, missing, changed, others: _ } = self;
         if self.holds() {
             return f.write_str("everything planned is gone and nothing else changed");
         }
@@ -75,7 +93,36 @@ impl Expectation {
                 stays.insert(step.subject().clone(), (after.digest(), step.describe()));
             }
         }
-        Self { legacy: LegacyExpectation::new(plan, before), gone, stays }
+        Self { legacy: LegacyExpectation::new(plan, before), gone, stays, owners: BTreeMap::new() }
+    }
+
+    /// Notes whose everything is, for the proof to say it by owner.
+    #[must_use]
+    pub fn owned(mut self, known: &[Object]) -> Self {
+        let living = known.iter().filter(|object| object.is_live() && self.stays.contains_key(&object.subject));
+        self.owners = living.map(|object| (object.subject.clone(), object.owner().clone())).collect();
+        self
+    }
+
+    /// What stays of each owner, by digests before and now; what the journal does not know comes first.
+    fn others(&self, now: &BTreeMap<&Subject, &Snapshot>) -> Vec<Others> {
+        let mut by_owner: BTreeMap<Option<&Owner>, (u64, DigestBuilder, DigestBuilder)> = BTreeMap::new();
+        for (subject, (digest, what)) in &self.stays {
+            let new = || (0, DigestBuilder::new("others"), DigestBuilder::new("others"));
+            let (objects, before, after) = by_owner.entry(self.owners.get(subject)).or_insert_with(new);
+            *objects += 1;
+            before.field(what.as_bytes()).field(&digest.0);
+            if let Some(now) = now.get(subject) {
+                after.field(what.as_bytes()).field(&now.digest().0);
+            }
+        }
+        let others = by_owner.into_iter().map(|(owner, (objects, before, after))| Others {
+            owner: owner.cloned(),
+            objects,
+            before: before.finish(),
+            after: after.finish(),
+        });
+        others.collect()
     }
 
     /// The paths to read again for [`Expectation::verify`].
@@ -90,7 +137,7 @@ impl Expectation {
     /// Holds the live state after the execution against the expectation.
     pub fn verify(&self, after: &LiveState) -> Proof {
         let now: BTreeMap<&Subject, &Snapshot> = kernel_objects(after).collect();
-        let mut proof = Proof::default();
+        let mut proof = Proof { others: self.others(&now), ..Proof::default() };
         for (subject, what) in &self.gone {
             let is_there = match subject {
                 Subject::Path(path) => matches!(after.paths.get(path), Some(Some(_))),

@@ -23,11 +23,14 @@ pub use error::{ErrorCode, ErrorEnvelope, ErrorView};
 pub use log::{ChangeEvent, EventDetail, EventView, GapList, GapView, LogView, OperationEvent};
 pub use object::{
     BaseChainView, ChangeView, ContentView, DeedView, ObjectList, ObjectRow, ObjectView, OwnerList, OwnerSummary,
-    WhoView,
+    UserView, WhoView,
 };
-pub use plan::{KeptView, OperationView, OutcomeView, PlanView, ProgressView, RefusalView, RunningView, StepView};
+pub use plan::{
+    ExportView, KeptView, LeftOutView, OperationView, OthersView, OutcomeView, PlanView, ProgressView, RefusalView,
+    RunningView, StepView,
+};
 pub use request::{BadRequest, FollowQuery, LogQuery, ObjectsQuery, WhoQuery};
-pub use selection::{PlanRequest, ResetRequest, UndoRequest};
+pub use selection::{ExportFormat, PlanRequest, ResetRequest, UndoRequest};
 pub use status::{
     BpfProgramView, JournalView, LossView, RuleCounts, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
     TrackerState,

@@ -7,6 +7,7 @@ use crate::model::ids::{ObjectId, OperationId, Tgid};
 use crate::model::owner::{Certainty, Owner};
 use crate::model::subject::Class;
 
+use super::selection::{ExportFormat, PlanRequest};
 use super::time::TimeView;
 
 /// What a reset would do, what it would not, and why.
@@ -26,6 +27,12 @@ pub struct PlanView {
     /// Programs of the selected owner that still run.
     #[serde(default)]
     pub running: Vec<RunningView>,
+    /// What was asked for, without `export`: with `fingerprint`, all that is needed to carry out exactly this plan later.
+    #[serde(default)]
+    pub request: Option<PlanRequest>,
+    /// The plan for other programs, when it was asked for.
+    #[serde(default)]
+    pub export: Option<ExportView>,
     /// The plan as the tracker writes it, for people.
     pub text: String,
     /// Equal for plans with equal steps, and only for them; goes into [`super::ResetRequest::plan`].
@@ -33,18 +40,49 @@ pub struct PlanView {
 }
 
 impl PlanView {
-    /// A plan without warnings, running programs and text, with its fingerprint.
+    /// A plan without warnings, running programs, request and text, with its fingerprint.
     pub fn new(owner: Owner, steps: Vec<StepView>, refusals: Vec<RefusalView>, kept: Vec<KeptView>) -> Self {
+        let fingerprint = Self::fingerprint_of(&owner, &steps);
+        let (warnings, running, text) = (Vec::new(), Vec::new(), String::new());
+        let (request, export) = (None, None);
+        Self { owner, steps, refusals, kept, warnings, running, request, export, text, fingerprint }
+    }
+
+    /// Whether the fingerprint is that of the steps: a document that somebody edited has another one.
+    pub fn is_whole(&self) -> bool {
+        self.fingerprint == Self::fingerprint_of(&self.owner, &self.steps)
+    }
+
+    fn fingerprint_of(owner: &Owner, steps: &[StepView]) -> String {
         let mut digest = DigestBuilder::new("plan");
         digest.field(owner.as_str().as_bytes());
-        for StepView { object, class, name, within: _, text, owner, certainty, why: _ } in &steps {
+        for StepView { object, class, name, within: _, text, digest: content, owner, certainty, why: _ } in steps {
             digest.field(&object.0.to_le_bytes()).field(class.as_str().as_bytes()).field(name.as_bytes());
+            digest.field(content.as_deref().unwrap_or_default().as_bytes());
             digest.field(text.as_bytes()).field(owner.as_str().as_bytes()).field(certainty.as_str().as_bytes());
         }
-        let fingerprint = digest.finish().to_string();
-        let (warnings, running, text) = (Vec::new(), Vec::new(), String::new());
-        Self { owner, steps, refusals, kept, warnings, running, text, fingerprint }
+        digest.finish().to_string()
     }
+}
+
+/// A plan in a form that other programs carry out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportView {
+    /// Which form.
+    pub format: ExportFormat,
+    /// The whole file.
+    pub text: String,
+    /// Steps it does not do; empty when it is equivalent to the reset.
+    pub left_out: Vec<LeftOutView>,
+}
+
+/// A step that a form has no words for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOutView {
+    /// The step, for people.
+    pub name: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A program of the selected owner that still runs.
@@ -83,6 +121,9 @@ pub struct StepView {
     pub within: Option<String>,
     /// Its content in one line.
     pub text: String,
+    /// Digest of its content.
+    #[serde(default)]
+    pub digest: Option<String>,
     /// Whose it is.
     pub owner: Owner,
     /// How sure that is.
@@ -171,6 +212,22 @@ pub struct OperationView {
     pub proven: bool,
     /// What comparing the state before and after showed, a line each.
     pub proof: Vec<String>,
+    /// What was to stay, by owner, before and after.
+    #[serde(default)]
+    pub others: Vec<OthersView>,
+}
+
+/// What of one owner was to stay: the objects of the kernel that the operation was not to touch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OthersView {
+    /// Whose; `None` for what the journal does not know.
+    pub owner: Option<Owner>,
+    /// How many objects there were.
+    pub objects: u64,
+    /// Digest over their names and contents before.
+    pub before: String,
+    /// The same of what is there of them afterwards.
+    pub after: String,
 }
 
 fn reset() -> String {

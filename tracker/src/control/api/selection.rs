@@ -35,6 +35,19 @@ pub struct PlanRequest {
     /// Only these classes; empty means all.
     #[serde(default)]
     pub classes: Vec<Class>,
+    /// Also the plan in a form for other programs.
+    #[serde(default)]
+    pub export: Option<ExportFormat>,
+}
+
+/// Forms for other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportFormat {
+    /// libnftables JSON for `nft -j -f`: the steps of nf_tables.
+    Nftables,
+    /// A shell script of `iptables-restore`, `nft`, `ip`, `ipset` and file commands: all steps.
+    IptablesRestore,
 }
 
 impl PlanRequest {
@@ -49,6 +62,7 @@ impl PlanRequest {
             since: None,
             until: None,
             classes: Vec::new(),
+            export: None,
         }
     }
 }
@@ -94,7 +108,8 @@ pub struct ResetRequest {
 impl ResetRequest {
     /// The reset that carries out what a plan request asks about.
     pub fn of(request: PlanRequest) -> Self {
-        let PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes } = request;
+        let PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes, export: _ } =
+            request;
         Self {
             owner,
             include_inferred,
@@ -113,7 +128,7 @@ impl ResetRequest {
     /// The plan it would carry out.
     pub fn plan_request(&self) -> PlanRequest {
         let Self { owner, include_inferred, pods, containers, units, since, until, classes, .. } = self.clone();
-        PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes }
+        PlanRequest { owner, include_inferred, pods, containers, units, since, until, classes, export: None }
     }
 }
 

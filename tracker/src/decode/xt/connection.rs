@@ -47,6 +47,10 @@ layout! {
         invert: i32 = 0,
         name: Name<'a, 30> = 4,
     }
+    /// `struct xt_nfacct_match_info` and `xt_nfacct_match_info_v1`.
+    Nfacct<'a>[40] {
+        name: Name<'a, 32> = 0,
+    }
     /// `struct xt_cluster_match_info`.
     Cluster[16] {
         total: u32 = 0,

@@ -3,7 +3,7 @@
 use super::super::line::Line;
 use super::extension::Extensions;
 use super::words::{address, bits, mask, not, plain, range};
-use crate::decode::xt::connection::{Cluster, Connbytes, Connlabel, Connlimit, Conntrack, Ct, Ct0, Helper};
+use crate::decode::xt::connection::{Cluster, Connbytes, Connlabel, Connlimit, Conntrack, Ct, Ct0, Helper, Nfacct};
 
 /// States in the order `--ctstate` writes them; `XT_CONNTRACK_STATE_BIT`.
 const STATES: [(u32, &str); 7] =
@@ -147,6 +147,13 @@ pub(super) fn helper(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option
     not(line, invert != 0);
     line.push(" --helper");
     super::words::quoted(line, name.bytes());
+    Some(())
+}
+
+pub(super) fn nfacct(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option<()> {
+    // two spaces, as iptables has them
+    line.push(" --nfacct-name ");
+    super::words::quoted(line, Nfacct::read(info)?.name.bytes());
     Some(())
 }
 

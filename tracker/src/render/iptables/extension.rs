@@ -69,6 +69,7 @@ const MATCHES: &[Row] = &[
     ("mark", Both, 1, 1, mark::mark),
     ("mh", V6, 0, 0, ipv6::mobility),
     ("multiport", Both, 1, 1, transport::multiport),
+    ("nfacct", Both, 0, 1, connection::nfacct),
     ("osf", Both, 0, 0, meta::osf),
     ("owner", Both, 1, 1, meta::owner),
     ("physdev", Both, 0, 0, address::physdev),

@@ -81,10 +81,10 @@ fn plan_address(
     draft.steps.push(Step::new(&proof, snapshot, Action::DeleteAddress));
     for (route, route_snapshot) in relations.routes(address.ifindex) {
         let (Subject::Route(route_subject), Snapshot::Route(content)) = (route, route_snapshot) else { continue };
-        let is_made_for = |it: &AddressSubject| is_made_for(route_subject, content, it.address, it.prefix);
         let goes_with_last = is_last && route_subject.family == 2 && content.is_kernel_made();
-        let still_needed = staying(register, relations, address.ifindex).any(|(it, _)| is_made_for(it));
-        if goes_with_last || (is_made_for(address) && !still_needed) {
+        let still_needed =
+            staying(register, relations, address.ifindex).any(|(_, it)| is_made_for(route_subject, content, it));
+        if goes_with_last || (is_made_for(route_subject, content, (subject, snapshot)) && !still_needed) {
             draft.imply(register, route, || describe(subject, snapshot));
         }
     }
@@ -110,8 +110,8 @@ fn needed_by(register: &Register<'_>, relations: &Relations<'_>, route: Live<'_>
     if let (Subject::Route(subject), Snapshot::Route(content)) = route {
         let links = outgoing_links(subject, content);
         let addresses = links.into_iter().flat_map(|link| staying(register, relations, link));
-        for (address, (other, snapshot)) in addresses {
-            if is_made_for(subject, content, address.address, address.prefix) {
+        for (_, (other, snapshot)) in addresses {
+            if is_made_for(subject, content, (other, snapshot)) {
                 with.add(|| register.party(other, snapshot));
             }
         }

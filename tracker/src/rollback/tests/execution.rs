@@ -13,9 +13,9 @@ use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
 use crate::model::traffic::TrafficSnapshot;
-use crate::rollback::export::export;
+use crate::rollback::export::{Format, export};
 use crate::rollback::run::{Ledger, LedgerError, RollbackError, run};
-use crate::rollback::{ExecutionState, Expectation, check, execute};
+use crate::rollback::{Action, ExecutionState, Expectation, check, execute, plan_with};
 
 fn scene() -> Scene {
     let mut scene = Scene::new();
@@ -253,14 +253,52 @@ fn the_export_is_libnftables_json_in_the_order_of_the_batch() {
     let mut scene = scene();
     scene.set(DOCKER, "s", 0);
     scene.element(KUBE, "s", &[1], &[]);
-    let export = export(&scene.plan(&kubernetes()));
-    let json = serde_json::to_value(&export.commands).expect("serializable");
-    let deleted = |index: usize| json["nftables"][index]["delete"].clone();
+    let (plan, live) = (scene.plan(&kubernetes()), scene.live(&kubernetes()));
+    let export = export(&plan, &live, Format::Nftables);
+    let json: serde_json::Value = serde_json::from_str(&export.text).expect("JSON");
+    let deleted = |index: usize| json["nftables"][index + 1]["delete"].clone();
     assert_eq!(deleted(0)["rule"]["chain"], "KUBE-A");
     assert_eq!(deleted(0)["rule"]["handle"], 3);
     assert_eq!(deleted(1)["rule"]["handle"], 4);
     assert_eq!(deleted(2)["chain"]["name"], "KUBE-A");
-    assert_eq!(export.left_out, ["element ip filter s 0x01"]);
+    let left_out: Vec<(&str, &str)> = export.left_out.iter().map(|it| (it.what.as_str(), it.reason)).collect();
+    assert_eq!(left_out[0].0, "delete element ip filter s 0x01");
+    let nft = plan.steps().iter().filter(|step| step.action().is_nft()).count();
+    assert_eq!(left_out.len() - 1, plan.steps().len() - nft, "everything else is named: {left_out:?}");
+    assert!(left_out[1..].iter().all(|(_, reason)| *reason == "it is no step of nf_tables"));
+    assert_eq!(json["nftables"][0]["metainfo"]["netdeed_left_out"].as_array().map(Vec::len), Some(left_out.len()));
+}
+
+/// Every kind of step that the planner makes, in each form.
+#[test]
+fn an_exported_policy_is_no_deletion_and_a_script_names_what_it_lacks() {
+    let mut scene = scene();
+    let input = scene.base_chain(DOCKER, "INPUT");
+    let object = scene.object(&input).clone();
+    scene.object(&input).changed = Some(deed(KUBE, Certainty::Exact));
+    let mut before = object.snapshot.clone();
+    if let Snapshot::Nft(NftSnapshot::Chain(ChainSnapshot { base: Some(base), .. })) = &mut before {
+        base.policy = 0;
+    }
+    let live = scene.live(&kubernetes());
+    let earlier = [(object.id, before)].into_iter().collect();
+    let plan = plan_with(&scene.objects, &earlier, &live, &kubernetes());
+    assert!(plan.steps().iter().any(|step| matches!(step.action(), Action::SetPolicy { policy: 0 })), "{plan}");
+
+    let json: serde_json::Value = serde_json::from_str(&export(&plan, &live, Format::Nftables).text).expect("JSON");
+    let commands = json["nftables"].as_array().expect("commands");
+    let policy = commands.iter().find(|it| !it["add"].is_null()).expect("a policy");
+    assert_eq!(policy["add"]["chain"]["policy"], "drop");
+    assert_eq!(policy["add"]["chain"]["hook"], "input", "a chain is added as what it is");
+    assert!(!commands.iter().any(|it| it["delete"]["chain"]["name"] == "INPUT"));
+
+    let script = export(&plan, &live, Format::IptablesRestore);
+    let done = script.text.lines().filter(|line| line.starts_with("try ")).count();
+    let nft = script.text.matches("\"delete\":").count() + script.text.matches("\"add\":").count();
+    assert_eq!(done + nft + script.left_out.len(), plan.steps().len(), "{}", script.text);
+    for left_out in &script.left_out {
+        assert!(script.text.contains(&format!("#   {}: {}", left_out.what, left_out.reason)), "{}", script.text);
+    }
 }
 
 #[test]

@@ -1,4 +1,7 @@
-//! Installing the programs that tests, demo and benchmarks run, from the distribution's packages.
+//! Installing the programs that tests, demo and benchmarks run, from the distribution's packages; those that are in none
+//! are built from their Go modules.
+
+mod go;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +10,7 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
     ("/usr/sbin/arptables-legacy", "arptables"),
@@ -17,6 +20,9 @@ const PACKAGES: [(&str, &str); 17] = [
     ("/usr/bin/dbus-daemon", "dbus-daemon"),
     ("/usr/bin/podman", "podman"),
     ("/usr/lib/podman/netavark", "netavark"),
+    ("/usr/sbin/libvirtd", "libvirt-daemon"),
+    ("/usr/bin/virsh", "libvirt-clients"),
+    ("/usr/sbin/dnsmasq", "dnsmasq-base"),
     ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("/usr/bin/unshare", "util-linux"),
     ("/usr/bin/curl", "curl"),
@@ -33,6 +39,11 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 /// Installs what is missing; does nothing when nothing is.
 pub(crate) fn run() -> Result<(), XtaskError> {
     install_missing(&PACKAGES)
+}
+
+/// Builds what only tests run: the components of Kubernetes. Does nothing when they are built; takes minutes otherwise.
+pub(crate) fn components() -> Result<(), XtaskError> {
+    go::build_missing()
 }
 
 /// Installs those packages whose program is missing.
