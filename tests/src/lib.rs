@@ -6,10 +6,12 @@
 
 pub mod accuracy;
 pub mod canonical;
+pub mod cgroup;
 pub mod failure;
 pub mod manager;
 pub mod namespace;
 pub mod node;
+pub mod oracle;
 pub mod process;
 pub mod scenario;
 pub mod tracker;

@@ -1,6 +1,7 @@
 //! Who acted, where it is easily mistaken: threads, daemons whose parents are gone, other process id namespaces, several
 //! children at once, secrets on command lines.
 
+use netdeed_tests::cgroup::Cgroup;
 use netdeed_tests::node::{Node, output_of};
 use netdeed_tests::tracker::{Files, Tracker};
 use serde_json::Value;
@@ -111,5 +112,36 @@ fn secrets_on_command_lines_are_not_recorded_and_who_logged_in_is() {
     assert_eq!(table["created"]["actor"]["login_uid"], 0, "{table:#}");
     let text = table.to_string();
     assert!(!text.contains("S3CRET") && text.contains("harmless") && text.contains("<redacted>"), "{table:#}");
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn a_process_and_its_container_gone_before_the_tracker_looks_are_known() {
+    const POD: &str = "8a1e3a52-9c0d-4b6e-8f11-0123456789ab";
+    let container = "0123456789abcdef".repeat(4);
+    let node = Node::new().expect("a node");
+    let before = Cgroup::new(&format!("kubepods/pod{POD}/{container}")).expect("a cgroup");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    let enter = |cgroup: &Cgroup, table: &str| {
+        let script = format!("echo $$ > {}/cgroup.procs; exec nft add table ip {table}", cgroup.dir().display());
+        node.sh(&script).expect("a table");
+    };
+    tracker.while_paused(|| {
+        let fresh = Cgroup::new(&format!("docker/{container}")).expect("a cgroup");
+        enter(&fresh, "fresh");
+        let gone = fresh.dir().to_owned();
+        drop(fresh);
+        assert!(!gone.exists(), "nobody can look it up any more");
+        enter(&before, "before");
+        node.sh("nft add table ip elsewhere").expect("a table");
+    });
+    let actor = |table: &str| who(&tracker, &["table", table])["created"]["actor"].clone();
+    let fresh = actor("fresh");
+    assert_eq!((&fresh["container"], &fresh["runtime"]), (&container.as_str().into(), &"docker".into()), "{fresh:#}");
+    let before = actor("before");
+    assert_eq!((&before["container"], &before["pod_uid"]), (&container.as_str().into(), &POD.into()), "{before:#}");
+    let elsewhere = actor("elsewhere");
+    assert_ne!(elsewhere["container"], container.as_str(), "{elsewhere:#}");
     tracker.stop().expect("a clean stop");
 }

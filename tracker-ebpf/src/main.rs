@@ -1,5 +1,5 @@
 //! The BPF programs: who forked, executed and exited, who sent which netlink request or ioctl about links, who replaced
-//! which legacy table, in whose name the kernel notifies.
+//! which legacy table, in whose name the kernel notifies, what the cgroups are called.
 //!
 //! One file per hook family. Rules they share:
 //! - A record is built in ring memory and submitted; where it cannot be, a per-CPU counter says so ([`send`]).
@@ -10,6 +10,7 @@
 #![no_std]
 #![no_main]
 
+mod cgroup;
 mod ioctl;
 mod kernel;
 mod notify;

@@ -8,6 +8,7 @@ use tracker_ebpf::abi::{
     SHORT_ENV_BYTES, kind,
 };
 
+use crate::cgroup::Cgroup;
 use crate::kernel::{Address, offset, read_user_bytes};
 use crate::send;
 use crate::task;
@@ -76,7 +77,8 @@ pub(crate) fn netdeed_exec(ctx: RawTracePointContext) -> u32 {
                 };
                 fill_exec(&raw mut (*record).head, sequence, filename, &image, &areas);
             }
-            entry.submit(send::AWAKENING);
+            // SAFETY: filled above.
+            entry.submit(unsafe { how(&raw const (*record).head) });
         }
     } else if let Some((mut entry, sequence)) = send::reserve::<ExecLong>(kind::EXEC) {
         let record = entry.as_mut_ptr();
@@ -91,7 +93,8 @@ pub(crate) fn netdeed_exec(ctx: RawTracePointContext) -> u32 {
             };
             fill_exec(&raw mut (*record).head, sequence, filename, &image, &areas);
         }
-        entry.submit(send::AWAKENING);
+        // SAFETY: filled above.
+        entry.submit(unsafe { how(&raw const (*record).head) });
     }
     0
 }
@@ -126,7 +129,31 @@ unsafe fn fill_exec(head: *mut ExecHead, sequence: u64, filename: Address, image
         (*head).argv_total = image.argv_total as u32;
         (*head).env_bytes = areas.env_bytes;
         (*head).env_total = image.env_total as u32;
+        let cgroup = Cgroup::current_v1().unwrap_or(Cgroup { hierarchy: 0, id: 0 });
+        (*head).v1_hierarchy = cgroup.hierarchy;
+        (*head).v1_cgroup_id = cgroup.id;
+        (*head).reserved = 0;
     }
+}
+
+/// How an exec record is submitted. What was executed through a descriptor has no path of its own: the reader finds it in
+/// /proc, while the process lives.
+///
+/// # Safety
+/// `head` must be filled.
+#[inline(always)]
+unsafe fn how(head: *const ExecHead) -> u64 {
+    const DEV_FD: [u8; 8] = *b"/dev/fd/";
+    const PROC: [u8; 6] = *b"/proc/";
+    // SAFETY: `head` is filled, and `exe` is longer than both.
+    let (has_path, start, begin) = unsafe {
+        (
+            (*head).exe_bytes != 0,
+            *(&raw const (*head).exe).cast::<[u8; 8]>(),
+            *(&raw const (*head).exe).cast::<[u8; 6]>(),
+        )
+    };
+    if has_path && start != DEV_FD && begin != PROC && !send::is_filling() { send::QUIETLY } else { send::AWAKENING }
 }
 
 /// `sched_process_exit(task)`: only the last thread of a process is of interest.

@@ -14,9 +14,20 @@ static RECORDS: RingBuf = RingBuf::with_byte_size(1 << 24, 0);
 /// of the capture loop. Waking the reader costs ten times what making the record does, and the recorded task pays.
 pub(crate) const QUIETLY: u64 = 1; // BPF_RB_NO_WAKEUP
 
-/// How a record is submitted that should be read while its process still lives, or that nothing else tells of. Forced,
+/// How a record is submitted that should be read while its process still lives, that nothing else tells of, or that the
+/// ring has little room for. Forced,
 /// since the kernel does not wake a reader that has quiet records before it.
 pub(crate) const AWAKENING: u64 = 2; // BPF_RB_FORCE_WAKEUP
+
+/// `BPF_RB_AVAIL_DATA` and `BPF_RB_RING_SIZE`.
+const UNREAD: u64 = 0;
+const SIZE: u64 = 1;
+
+/// Whether a quarter of the ring waits to be read: a storm, that the reader's next turn may come too late for.
+#[inline(always)]
+pub(crate) fn is_filling() -> bool {
+    RECORDS.query(UNREAD) > RECORDS.query(SIZE) / 4
+}
 
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(slot::COUNT, 0);

@@ -10,12 +10,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use netdeed_tracker::capture::bpf::{BpfOptions, BpfReport, BpfSource, ProgramState, load, self_test};
+use netdeed_tests::cgroup::Cgroup;
+use netdeed_tracker::capture::bpf::{BpfOptions, BpfReport, BpfSource, ProgramReport, ProgramState, load, self_test};
 use netdeed_tracker::capture::{Raw, RawSource};
 use netdeed_tracker::decode::task::decode;
 use netdeed_tracker::model::gap::Source;
 use netdeed_tracker::model::ids::{NetnsId, Tgid};
-use netdeed_tracker::model::observation::{NotifiedBy, Observation, TaskRef};
+use netdeed_tracker::model::observation::{CgroupId, NotifiedBy, Observation, TaskRef};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -422,5 +423,46 @@ fn whoever_got_a_notification_finds_its_request_in_the_ring() {
             }
         }
         worker.join().expect("the worker did its work");
+    });
+}
+
+#[test]
+fn a_cgroup_is_named_before_anything_runs_in_it_and_what_is_executed_there_names_it() {
+    let prepare = format!(
+        "{WITH_TRACEFS} && {{ grep -q ' - cgroup2\\? ' /proc/self/mountinfo || mount -t cgroup2 none /sys/fs/cgroup; }}"
+    );
+    inside("a_cgroup_is_named_before_anything_runs_in_it_and_what_is_executed_there_names_it", &prepare, || {
+        let (mut source, report) = load(&BpfOptions::default()).expect("the programs load");
+        let is_named = |one: &&ProgramReport| one.name.starts_with("netdeed_cgroup_");
+        let programs: Vec<_> = report.programs.iter().filter(is_named).collect();
+        assert!(programs.len() == 2 && programs.iter().all(|one| one.is_attached()), "{report:#?}");
+        let cgroup = Cgroup::new("x.service").expect("a cgroup");
+        let id = std::fs::metadata(cgroup.dir()).expect("it is there").ino();
+        let expected = CgroupId { hierarchy: cgroup.hierarchy(), id };
+        let script = format!("echo $$ > {}/cgroup.procs; exec true", cgroup.dir().display());
+        let child = run(&["sh", "-ec", &script]);
+        let seen = observations(&drain(&mut source));
+        let named =
+            seen.iter().position(|one| matches!(one, Observation::CgroupNamed { cgroup, .. } if *cgroup == expected));
+        let named = named.expect("it was told of");
+        assert!(
+            matches!(&seen[named], Observation::CgroupNamed { path, .. } if *path == cgroup.path()),
+            "{:?}",
+            seen[named]
+        );
+        let executed: Vec<(usize, CgroupId)> = seen
+            .iter()
+            .enumerate()
+            .filter_map(|(at, one)| match one {
+                Observation::Exec { task, v1_cgroup, .. } if task.process.tgid == child => {
+                    Some((at, v1_cgroup.unwrap_or(CgroupId::v2(task.cgroup_id))))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(executed.len(), 2, "{executed:?}");
+        assert_ne!(executed[0].1, expected, "not yet");
+        assert_eq!(executed[1].1, expected);
+        assert!(named < executed[1].0);
     });
 }

@@ -10,10 +10,10 @@ mod records;
 pub use notified::{BY_CHANCE, BY_KERNEL_THREAD, NOTIFIED_BYTES, Notified};
 pub use offsets::{ABSENT, Offsets};
 pub use records::{
-    ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header, IS_IOCTL,
-    LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, REQUEST_BYTES, RequestClosed, RequestOpened,
-    SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk, TableOpened,
-    TableReplaced, UNSET_UID,
+    ANCESTORS, Ancestor, Ancestry, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed, EXE_BYTES, ExecHead, ExecLong,
+    ExecShort, Exit, Fork, Header, IS_IOCTL, LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, REQUEST_BYTES,
+    RequestClosed, RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES,
+    TableChunk, TableOpened, TableReplaced, UNSET_UID,
 };
 
 /// Version of everything in this module, the second field of every record.
@@ -35,7 +35,9 @@ pub mod kind {
     pub const TABLE_REPLACED: u16 = 6;
     /// [`Notified`](super::Notified).
     pub const NOTIFIED: u16 = 7;
-    /// [`TableOpened`](super::TableOpened). 8 and 9 are slots of another meaning.
+    /// [`CgroupNamed`](super::CgroupNamed).
+    pub const CGROUP_NAMED: u16 = 8;
+    /// [`TableOpened`](super::TableOpened).
     pub const TABLE_OPENED: u16 = 10;
     /// [`TableChunk`](super::TableChunk), in a ring of its own.
     pub const TABLE_CHUNK: u16 = 11;
@@ -45,17 +47,17 @@ pub mod kind {
 ///
 /// A lost record is one that should have been sent: the ring was full, or the map of calls under way was.
 pub mod slot {
-    /// Fork, exec and exit records this CPU tried to send, lost ones included.
-    pub const PROCESS_ATTEMPTS: u32 = 8;
+    /// Fork, exec, exit and cgroup records this CPU tried to send, lost ones included.
+    pub const PROCESS_ATTEMPTS: u32 = 14;
     /// All other records this CPU tried to send, lost ones included.
-    pub const REQUEST_ATTEMPTS: u32 = 9;
+    pub const REQUEST_ATTEMPTS: u32 = 15;
     /// Number of slots.
     pub const COUNT: u32 = 16;
 
     /// The attempts slot a record kind is counted in.
     pub const fn attempts(kind: u16) -> u32 {
         match kind {
-            super::kind::FORK | super::kind::EXEC | super::kind::EXIT => PROCESS_ATTEMPTS,
+            super::kind::FORK | super::kind::EXEC | super::kind::EXIT | super::kind::CGROUP_NAMED => PROCESS_ATTEMPTS,
             _ => REQUEST_ATTEMPTS,
         }
     }

@@ -89,4 +89,18 @@ offsets! {
     skb_data,
     /// `sk_buff.len`
     skb_len,
+    /// `task_struct.cgroups`
+    task_cgroups,
+    /// The element of `css_set.subsys` of a controller with a v1 hierarchy of its own; absent where none has
+    css_set_controller,
+    /// `cgroup_subsys_state.cgroup`
+    css_cgroup,
+    /// `cgroup.kn`
+    cgroup_kn,
+    /// `cgroup.root`
+    cgroup_root,
+    /// `cgroup_root.hierarchy_id`
+    root_hierarchy,
+    /// `kernfs_node.id`
+    kernfs_id,
 }

@@ -18,6 +18,8 @@ pub const LONG_ENV_BYTES: usize = 4096;
 pub const REQUEST_BYTES: usize = 768;
 /// Bytes of an xtables table name (`XT_TABLE_MAXNAMELEN`).
 pub const TABLE_NAME_BYTES: usize = 32;
+/// Bytes kept of a cgroup's path, the ending NUL included: as many as the kernel's own tracing keeps.
+pub const CGROUP_PATH_BYTES: usize = 1024;
 /// Bytes of what replaces a legacy table that one record carries.
 pub const TABLE_CHUNK_BYTES: usize = (64 << 10) - 32;
 /// Most records one replacement is carried in: 8 MiB.
@@ -130,6 +132,12 @@ pub struct ExecHead {
     pub env_bytes: u32,
     /// Bytes of environment the process has.
     pub env_total: u32,
+    /// Number of the v1 hierarchy of the controller that [`Offsets`](super::Offsets) names; 0 when it has none.
+    pub v1_hierarchy: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Id of its cgroup in that hierarchy.
+    pub v1_cgroup_id: u64,
 }
 
 /// [`ExecHead`] for the usual process.
@@ -162,6 +170,22 @@ pub struct ExecLong {
 pub struct Exit {
     /// The task.
     pub header: Header,
+}
+
+/// A cgroup was made or renamed: sent before a process can be in it, or be executed under its new name.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct CgroupNamed {
+    /// The task that did it.
+    pub header: Header,
+    /// The cgroup, a number that its hierarchy never gives out again.
+    pub id: u64,
+    /// Number of the hierarchy; 0 for v2.
+    pub hierarchy: u32,
+    /// Bytes of the path without the NUL.
+    pub path_bytes: u32,
+    /// Path from the top of the hierarchy, ended by NUL.
+    pub path: [u8; CGROUP_PATH_BYTES],
 }
 
 /// A task hands a netlink request to the kernel: sent at the entry of the system call, before the kernel can notify
@@ -286,10 +310,11 @@ assert_bytes!(Header, 2 * 2 + 4 + 4 * 8 + 6 * 4 + COMM_BYTES);
 assert_bytes!(Ancestor, 8 + 2 * 4 + COMM_BYTES);
 assert_bytes!(Ancestry, 2 * 4 + ANCESTORS * 32);
 assert_bytes!(Fork, 80 + 392 + 8 + 2 * 4);
-assert_bytes!(ExecHead, 80 + 392 + EXE_BYTES + 6 * 4);
-assert_bytes!(ExecShort, 752 + SHORT_ARGV_BYTES + SHORT_ENV_BYTES);
-assert_bytes!(ExecLong, 752 + LONG_ARGV_BYTES + LONG_ENV_BYTES);
+assert_bytes!(ExecHead, 80 + 392 + EXE_BYTES + 8 * 4 + 8);
+assert_bytes!(ExecShort, 768 + SHORT_ARGV_BYTES + SHORT_ENV_BYTES);
+assert_bytes!(ExecLong, 768 + LONG_ARGV_BYTES + LONG_ENV_BYTES);
 assert_bytes!(Exit, 80);
+assert_bytes!(CgroupNamed, 80 + 8 + 2 * 4 + CGROUP_PATH_BYTES);
 assert_bytes!(RequestOpened, 80 + 8 + 6 * 4 + REQUEST_BYTES + 392);
 assert_bytes!(RequestClosed, 80 + 8 + 2 * 4);
 assert_bytes!(TableOpened, 80 + 4 * 4 + TABLE_NAME_BYTES);

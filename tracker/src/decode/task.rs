@@ -9,14 +9,14 @@ mod reader;
 use std::mem::{offset_of, size_of};
 
 use tracker_ebpf::abi::{
-    ANCESTORS, Ancestor, Ancestry, COMM_BYTES, EXE_BYTES, ExecHead, Exit, Fork, Header, IS_IOCTL,
-    LENGTH_IS_LOWER_BOUND, Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_CHUNK_BYTES, TABLE_NAME_BYTES,
-    TableChunk, TableOpened, TableReplaced, UNSET_UID, kind, sockopt,
+    ANCESTORS, Ancestor, Ancestry, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed, EXE_BYTES, ExecHead, Exit, Fork, Header,
+    IS_IOCTL, LENGTH_IS_LOWER_BOUND, Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_CHUNK_BYTES,
+    TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_UID, kind, sockopt,
 };
 
 use crate::decode::{ioctl, ipset, request};
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
-use crate::model::observation::{AncestorRef, IOCTL, Observation, Request, TaskRef};
+use crate::model::observation::{AncestorRef, CgroupId, IOCTL, Observation, Request, TaskRef};
 use crate::model::process::ProcessKey;
 use crate::model::time::BootTime;
 
@@ -85,6 +85,7 @@ pub fn decode(record: &[u8]) -> Result<Observation, DecodeError> {
         kind::REQUEST_CLOSED => Ok(closed(Reader::new("request end", record, size_of::<RequestClosed>())?)),
         kind::TABLE_OPENED => replacing(Reader::new("table begin", record, size_of::<TableOpened>())?),
         kind::TABLE_REPLACED => replaced(Reader::new("table", record, size_of::<TableReplaced>())?),
+        kind::CGROUP_NAMED => Ok(named(Reader::new("cgroup", record, size_of::<CgroupNamed>())?)),
         kind::NOTIFIED => Ok(notified::decode(Reader::new("notification", record, size_of::<Notified>())?)),
         found => Err(DecodeError::Kind { found }),
     }
@@ -150,6 +151,10 @@ fn exec(record: Reader<'_>) -> Result<Observation, DecodeError> {
     let env = record.area("exec", env_start, length(offset_of!(ExecHead, env_bytes)))?;
     let exe_bytes = length(offset_of!(ExecHead, exe_bytes)).min(EXE_BYTES);
     let exe = record.area("exec", offset_of!(ExecHead, exe), exe_bytes)?;
+    let v1_cgroup = CgroupId {
+        hierarchy: record.u32(offset_of!(ExecHead, v1_hierarchy)),
+        id: record.u64(offset_of!(ExecHead, v1_cgroup_id)),
+    };
     Ok(Observation::Exec {
         time: time(record),
         task: task(record, offset_of!(ExecHead, ancestry)),
@@ -157,6 +162,7 @@ fn exec(record: Reader<'_>) -> Result<Observation, DecodeError> {
         argv: arguments(argv),
         argv_truncated: length(offset_of!(ExecHead, argv_total)) > argv_bytes,
         cni_env: cni_variables(env),
+        v1_cgroup: (v1_cgroup.hierarchy != 0).then_some(v1_cgroup),
     })
 }
 
@@ -182,6 +188,17 @@ fn cni_variables(area: &[u8]) -> Vec<(String, String)> {
 
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn named(record: Reader<'_>) -> Observation {
+    let path_bytes = (record.u32(offset_of!(CgroupNamed, path_bytes)) as usize).min(CGROUP_PATH_BYTES);
+    Observation::CgroupNamed {
+        cgroup: CgroupId {
+            hierarchy: record.u32(offset_of!(CgroupNamed, hierarchy)),
+            id: record.u64(offset_of!(CgroupNamed, id)),
+        },
+        path: lossy(record.bytes(offset_of!(CgroupNamed, path), path_bytes)),
+    }
 }
 
 fn exit(record: Reader<'_>) -> Observation {

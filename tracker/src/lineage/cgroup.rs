@@ -39,12 +39,14 @@ pub(crate) fn slice_user(path: &str) -> Option<u32> {
     path.split('/').find_map(|part| part.strip_prefix("user-")?.strip_suffix(".slice")?.parse().ok())
 }
 
-fn facts(placement: &Placement) -> usize {
+/// How much a path says.
+pub(super) fn facts(placement: &Placement) -> usize {
     let Placement { cgroup: _, container, runtime, pod_uid, pod: _, unit, session } = placement;
     [container, runtime, pod_uid, unit, session].iter().filter(|fact| fact.is_some()).count()
 }
 
-fn of_path(path: &str) -> Placement {
+/// What one path says.
+pub(super) fn of_path(path: &str) -> Placement {
     let mut placement = Placement { cgroup: path.to_owned(), ..Placement::default() };
     let mut parent = "";
     let mut below_kubepods = false;

@@ -63,7 +63,9 @@ impl ProcessTable {
     }
 
     pub(super) fn exec(&mut self, observation: &Observation) {
-        let Observation::Exec { time, task, exe, argv, argv_truncated, cni_env } = observation else { return };
+        let Observation::Exec { time, task, exe, argv, argv_truncated, cni_env, v1_cgroup } = observation else {
+            return;
+        };
         let key = self.learn_key(task);
         let Some(last) = self.processes.get(&key).map(|entry| Arc::clone(&entry.node)) else { return };
         let exe = match exe.as_deref() {
@@ -72,7 +74,7 @@ impl ProcessTable {
             _ => self.read(task.process).filter(|record| record.comm == task.comm).and_then(|record| record.exe),
         };
         let cni = super::cni::cni_call(exe.as_deref(), cni_env);
-        let placement = self.placements.find(&self.procfs, task.process, task.cgroup_id);
+        let placement = self.placements.find(&self.procfs, task.process, task.cgroup_id, *v1_cgroup);
         let (argv, was_cut) = redact(argv.clone());
         let mut image = Image {
             id: ExecId { process: key, exec: last.image.id.exec + 1 },

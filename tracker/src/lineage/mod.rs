@@ -11,6 +11,7 @@
 
 mod cgroup;
 mod cni;
+mod hierarchies;
 mod image;
 mod learn;
 mod placement;

@@ -54,6 +54,16 @@ impl ProcFs {
         Self { proc: root.join("proc"), cgroup: root.join("sys/fs/cgroup"), pod_logs: root.join("var/log/pods") }
     }
 
+    /// The directory below which cgroup hierarchies are mounted.
+    pub(super) fn cgroups(&self) -> &Path {
+        &self.cgroup
+    }
+
+    /// The text of `/proc/cgroups`.
+    pub(super) fn controllers(&self) -> String {
+        std::fs::read_to_string(self.proc.join("cgroups")).unwrap_or_default()
+    }
+
     pub(super) fn pod_logs(&self) -> &Path {
         &self.pod_logs
     }

@@ -96,6 +96,7 @@ impl ProcessTable {
     /// program since, and so may one whose fork is still to be told.
     pub fn lost(&mut self, time: BootTime) {
         self.lost_until = self.lost_until.max(time);
+        self.placements.lost();
         for (key, entry) in &mut self.processes {
             entry.is_doubtful |= entry.exited.is_none() && time.since(key.start) <= YOUNG;
         }
@@ -116,6 +117,7 @@ impl ProcessTable {
     ///
     /// To be called when records already flow, and before they are handled: a fork in between is then in both.
     pub fn backfill(&mut self, now: BootTime) {
+        self.placements.walk(&self.procfs);
         let mut records: BTreeMap<Tgid, ProcRecord> = BTreeMap::new();
         for tgid in self.procfs.tgids() {
             if let Some(record) = self.procfs.read(tgid).filter(|record| record.key.start <= now) {
@@ -137,6 +139,7 @@ impl ProcessTable {
             Observation::Fork { time, parent, child } => self.fork(*time, parent, *child),
             Observation::Exec { .. } => self.exec(observation),
             Observation::Exit { time, process } => self.exit(*time, *process),
+            Observation::CgroupNamed { cgroup, path } => self.placements.named(*cgroup, path),
             Observation::RequestOpened(request) => self.see(request.time, &request.task),
             Observation::TableReplaced { time, task, .. } => self.see(*time, task),
             // a task of the kernel's, or one that is there by chance, teaches nothing about who acted

@@ -17,6 +17,22 @@ pub struct AncestorRef {
     pub comm: String,
 }
 
+/// A cgroup by number. Neither number is given out again while the machine is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CgroupId {
+    /// The hierarchy; 0 for v2.
+    pub hierarchy: u32,
+    /// The cgroup in it: the inode number of its directory.
+    pub id: u64,
+}
+
+impl CgroupId {
+    /// A cgroup of the v2 hierarchy.
+    pub fn v2(id: u64) -> Self {
+        Self { hierarchy: 0, id }
+    }
+}
+
 /// The task a BPF record was made in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRef {
@@ -64,6 +80,8 @@ pub enum Observation {
         argv_truncated: bool,
         /// `CNI_*` variables of its environment.
         cni_env: Vec<(String, String)>,
+        /// Its cgroup in a v1 hierarchy, where processes are told apart by one.
+        v1_cgroup: Option<CgroupId>,
     },
     /// The last thread of a process exited.
     Exit {
@@ -170,6 +188,13 @@ pub enum Observation {
     },
     /// The kernel is about to send an rtnetlink notification.
     Notified(Notified),
+    /// A cgroup was made, or renamed with all below it.
+    CgroupNamed {
+        /// The cgroup.
+        cgroup: CgroupId,
+        /// Its path from the top of the hierarchy.
+        path: String,
+    },
 }
 
 /// An rtnetlink notification on its way, and whose doing it is.
@@ -228,7 +253,7 @@ pub enum PathEvent {
     MovedOut,
     /// Removed.
     Deleted,
-    /// Written and closed.
+    /// Written and closed, or given another mode or owner.
     Written,
 }
 

@@ -262,7 +262,7 @@ impl Recorder {
     fn observe(&mut self, observation: Observation, window: Window) {
         self.lineage.observe(&observation);
         match observation {
-            Observation::Fork { .. } | Observation::Exec { .. } => {}
+            Observation::Fork { .. } | Observation::Exec { .. } | Observation::CgroupNamed { .. } => {}
             Observation::Exit { time, process } => {
                 self.requests.exited(process, time);
                 let touched = self.ip_set_requests.exited(process, time);

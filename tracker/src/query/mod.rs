@@ -15,6 +15,7 @@ mod status;
 mod swap;
 mod texts;
 mod undo;
+mod users;
 
 pub use actor::{Actors, actor_view};
 pub use blame::blame;
@@ -23,7 +24,7 @@ pub use ipsets::ip_set_names;
 pub use list::{list, owners};
 pub use locate::{BadDestination, Destination, Locator, Reach, RulePlace, locate, no_such_position};
 pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};
-pub use object::{HISTORY_SHOWN, object_by_id, object_view};
+pub use object::{HISTORY_SHOWN, USERS_SHOWN, object_by_id, object_view};
 pub use operation::operation_view;
 pub use plan::{export_view, plan_view};
 pub use status::stopped_status;

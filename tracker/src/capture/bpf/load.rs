@@ -57,7 +57,8 @@ unsafe impl aya::Pod for Global {}
 /// could be attached), with what to do about it; [`CaptureError::Bpf`] when the object or its maps are refused for
 /// another reason. A single program that does not run is no error: see the report.
 pub fn load(options: &BpfOptions) -> Result<(BpfSource, BpfReport), CaptureError> {
-    let (offsets, missing_offsets) = btf::resolve(&btf::read(&options.btf)?);
+    let controller = std::fs::read_to_string("/proc/cgroups").ok().and_then(|text| v1_controller(&text));
+    let (offsets, missing_offsets) = btf::resolve(&btf::read(&options.btf)?, controller);
     let tables_bytes = ring_bytes(options.ring_bytes / TABLES_SHARE);
     let ring_bytes = ring_bytes(options.ring_bytes);
     raise_memlock_limit();
@@ -115,6 +116,17 @@ fn map(ebpf: &mut Ebpf, name: &str) -> Result<Map, CaptureError> {
     })
 }
 
+/// A controller with a v1 hierarchy of its own, by the text of `/proc/cgroups`: one in which every container, pod and unit
+/// has a cgroup. None where v2 is all there is.
+fn v1_controller(text: &str) -> Option<&'static str> {
+    const USUAL: [&str; 2] = ["pids", "memory"];
+    USUAL.into_iter().find(|name| {
+        let mut lines = text.lines().map(str::split_whitespace);
+        let hierarchy = lines.find_map(|mut fields| fields.next().filter(|first| first == name).and(fields.next()));
+        hierarchy.is_some_and(|hierarchy| hierarchy != "0")
+    })
+}
+
 /// The kernel takes only powers of two that are whole pages.
 fn ring_bytes(wanted: u32) -> u32 {
     let page = u32::try_from(page_bytes()).unwrap_or(4096);
@@ -164,6 +176,15 @@ mod tests {
         assert_eq!(ring_bytes(16 << 20), 16 << 20);
         assert_eq!(ring_bytes((16 << 20) + 1), 32 << 20);
         assert_eq!(ring_bytes(u32::MAX), 1 << 30);
+    }
+
+    #[test]
+    fn a_v1_hierarchy_is_used_where_there_is_one() {
+        let text = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t3\t1\nmemory\t4\t25\t1\npids\tPIDS\t4\t1\n";
+        assert_eq!(v1_controller(&text.replace("PIDS", "8")), Some("pids"));
+        assert_eq!(v1_controller(&text.replace("PIDS", "0")), Some("memory"));
+        assert_eq!(v1_controller(&text.replace("PIDS", "0").replace("y\t4", "y\t0")), None);
+        assert_eq!(v1_controller(""), None);
     }
 
     #[test]

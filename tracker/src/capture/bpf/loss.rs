@@ -85,7 +85,7 @@ impl Losses {
     /// reported yet. `counter(slot, cpu)`.
     pub(super) fn settle(&mut self, cpus: usize, counter: impl Fn(u32, usize) -> u64) -> Vec<(Source, u64)> {
         let kinds: [&[u16]; 2] = [
-            &[kind::FORK, kind::EXEC, kind::EXIT],
+            &[kind::FORK, kind::EXEC, kind::EXIT, kind::CGROUP_NAMED],
             &[kind::REQUEST_OPENED, kind::REQUEST_CLOSED, kind::TABLE_REPLACED, kind::NOTIFIED, kind::TABLE_OPENED],
         ];
         let mut losses = Vec::new();

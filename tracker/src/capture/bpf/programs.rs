@@ -52,6 +52,11 @@ fn exit(offsets: &Offsets) -> bool {
     identity(offsets) && present(&[offsets.task_signal, offsets.signal_live])
 }
 
+/// What a cgroup is called.
+fn cgroups(offsets: &Offsets) -> bool {
+    identity(offsets) && present(&[offsets.cgroup_root, offsets.root_hierarchy, offsets.cgroup_kn, offsets.kernfs_id])
+}
+
 /// From a descriptor to a socket and its network namespace.
 fn sockets(offsets: &Offsets) -> bool {
     let descriptor = [
@@ -94,10 +99,10 @@ macro_rules! syscall {
 }
 
 macro_rules! raw {
-    ($name:literal, $event:literal, $needs:expr) => {
+    ($name:literal, $category:literal, $event:literal, $needs:expr) => {
         Program {
             name: $name,
-            hook: concat!("sched:", $event),
+            hook: concat!($category, ":", $event),
             attach: Attach::Raw($event),
             needs: $needs,
             after: None,
@@ -110,10 +115,12 @@ pub(super) const NOTIFY: &str = "netdeed_notify";
 
 /// Every program, in the order of attaching: exits before forks (so that what is seen to begin is seen to end), the end
 /// of a call before its begin.
-pub(super) const PROGRAMS: [Program; 15] = [
-    raw!("netdeed_exit", "sched_process_exit", exit),
-    raw!("netdeed_exec", "sched_process_exec", exec),
-    raw!("netdeed_fork", "sched_process_fork", fork),
+pub(super) const PROGRAMS: [Program; 17] = [
+    raw!("netdeed_exit", "sched", "sched_process_exit", exit),
+    raw!("netdeed_cgroup_renamed", "cgroup", "cgroup_rename", cgroups),
+    raw!("netdeed_cgroup_made", "cgroup", "cgroup_mkdir", cgroups),
+    raw!("netdeed_exec", "sched", "sched_process_exec", exec),
+    raw!("netdeed_fork", "sched", "sched_process_fork", fork),
     syscall!("netdeed_sendto_done", "sys_exit_sendto", requests, None),
     syscall!("netdeed_sendto", "sys_enter_sendto", requests, Some("netdeed_sendto_done")),
     syscall!("netdeed_sendmsg_done", "sys_exit_sendmsg", requests, None),
@@ -242,6 +249,8 @@ mod tests {
         };
         let expected = [
             "netdeed_exit",
+            "netdeed_cgroup_renamed",
+            "netdeed_cgroup_made",
             "netdeed_exec",
             "netdeed_fork",
             "netdeed_setsockopt_done",
@@ -300,6 +309,13 @@ mod tests {
             task_flags: offset,
             skb_data: offset,
             skb_len: offset,
+            task_cgroups: offset,
+            css_set_controller: offset,
+            css_cgroup: offset,
+            cgroup_kn: offset,
+            cgroup_root: offset,
+            root_hierarchy: offset,
+            kernfs_id: offset,
         }
     }
 }

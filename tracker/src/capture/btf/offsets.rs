@@ -4,6 +4,9 @@ use tracker_ebpf::abi::Offsets;
 
 use super::types::{Btf, MemberError};
 
+/// Bytes of a pointer.
+const POINTER: u32 = 8;
+
 /// An offset that could not be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingOffset {
@@ -14,7 +17,10 @@ pub struct MissingOffset {
 }
 
 /// Resolves every offset the programs need. One that is missing stays [`tracker_ebpf::abi::ABSENT`].
-pub fn resolve(btf: &Btf) -> (Offsets, Vec<MissingOffset>) {
+///
+/// `controller` is one that has a cgroup v1 hierarchy of its own, by its name in `/proc/cgroups`; where there is none, its
+/// offset is absent and not missing.
+pub fn resolve(btf: &Btf, controller: Option<&str>) -> (Offsets, Vec<MissingOffset>) {
     let mut missing = Vec::new();
     let mut find = |structure: &str, member: &str, bytes: u32| match btf.sized_member(structure, member, bytes) {
         Ok(found) => found.offset,
@@ -58,8 +64,33 @@ pub fn resolve(btf: &Btf) -> (Offsets, Vec<MissingOffset>) {
         task_flags: find("task_struct", "flags", 4),
         skb_data: find("sk_buff", "data", 8),
         skb_len: find("sk_buff", "len", 4),
+        task_cgroups: find("task_struct", "cgroups", 8),
+        css_set_controller: tracker_ebpf::abi::ABSENT,
+        css_cgroup: find("cgroup_subsys_state", "cgroup", 8),
+        cgroup_kn: find("cgroup", "kn", 8),
+        cgroup_root: find("cgroup", "root", 8),
+        root_hierarchy: find("cgroup_root", "hierarchy_id", 4),
+        kernfs_id: find("kernfs_node", "id", 8),
     };
-    (offsets, missing)
+    let css_set_controller = match controller.map(|controller| element(btf, controller)) {
+        None => tracker_ebpf::abi::ABSENT,
+        Some(Ok(offset)) => offset,
+        Some(Err(reason)) => {
+            missing.push(MissingOffset { member: "css_set.subsys".to_owned(), reason });
+            tracker_ebpf::abi::ABSENT
+        }
+    };
+    (Offsets { css_set_controller, ..offsets }, missing)
+}
+
+/// Where `css_set` points to its state of a controller.
+fn element(btf: &Btf, controller: &str) -> Result<u32, MemberError> {
+    let array = btf.member("css_set", "subsys")?;
+    let no_member =
+        || MemberError::NoMember { structure: "css_set".to_owned(), member: format!("subsys[{controller}]") };
+    let index = btf.enumerator("cgroup_subsys_id", &format!("{controller}_cgrp_id")).ok_or_else(no_member)?;
+    let at = index.checked_mul(POINTER).filter(|at| at + POINTER <= array.size).ok_or_else(no_member)?;
+    Ok(array.offset + at)
 }
 
 #[cfg(test)]
@@ -70,7 +101,7 @@ mod tests {
     fn empty_type_information_leaves_every_offset_absent() {
         let mut header = vec![0x9f, 0xeb, 1, 0];
         header.extend([24_u32, 0, 0, 0, 0].iter().flat_map(|word| word.to_ne_bytes()));
-        let (offsets, missing) = resolve(&Btf::parse(header).expect("a header alone is complete"));
+        let (offsets, missing) = resolve(&Btf::parse(header).expect("a header alone is complete"), Some("pids"));
         assert_eq!(offsets, Offsets::ABSENT);
         assert_eq!(missing.len(), size_of::<Offsets>() / 4);
         assert!(missing.iter().all(|one| matches!(one.reason, MemberError::NoStructure { .. })));

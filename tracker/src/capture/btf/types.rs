@@ -9,6 +9,8 @@ const MAGIC: u16 = 0xeb9f;
 const RECORD_BYTES: usize = 12;
 /// Bytes of a structure member.
 const MEMBER_BYTES: usize = 12;
+/// Bytes of one name of an enumeration with its value.
+const ENUMERATOR_BYTES: usize = 8;
 /// Bytes of a pointer in the kernels BPF runs on.
 const POINTER_BYTES: u32 = 8;
 /// Nesting that no kernel type comes near; stops circles in bad data.
@@ -284,6 +286,19 @@ impl Btf {
         Err(MemberError::Size { structure, member: path, found: member.size, expected })
     }
 
+    /// The value of a name in the enumeration `enumeration`; `None` when there is none.
+    pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
+        let all = self.records.iter().filter_map(|at| self.record_at(*at));
+        let mut named =
+            all.filter(|record| record.kind == ENUM && self.name(record.name) == Some(enumeration.as_bytes()));
+        named.find_map(|record| {
+            let mut values = (0..record.count).map(|index| record.tail + index * ENUMERATOR_BYTES);
+            let at =
+                values.find(|at| u32_at(&self.bytes, *at).and_then(|at| self.name(at)) == Some(name.as_bytes()))?;
+            u32_at(&self.bytes, at + 4)
+        })
+    }
+
     /// Looks for `path` in one structure or union that starts at bit `base`.
     fn search(&self, record: Record, path: &str, base: u32, depth: u32) -> Search {
         if depth > MAX_DEPTH {
@@ -354,7 +369,7 @@ fn tail_bytes(kind: u8, count: usize) -> Option<usize> {
     match kind {
         PTR | FWD | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | FLOAT | TYPE_TAG => Some(0),
         INT | VAR | DECL_TAG => Some(4),
-        ENUM | FUNC_PROTO => Some(8 * count),
+        ENUM | FUNC_PROTO => Some(ENUMERATOR_BYTES * count),
         ARRAY => Some(12),
         STRUCT | UNION | DATASEC | ENUM64 => Some(12 * count),
         _ => None,

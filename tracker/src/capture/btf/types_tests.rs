@@ -143,6 +143,16 @@ fn what_cannot_be_trusted_is_refused_with_its_reason() {
 }
 
 #[test]
+fn enumerators_have_their_values() {
+    let mut builder = sample();
+    let (red, blue) = (builder.string("RED"), builder.string("BLUE"));
+    builder.add("paint", ENUM, 2, 4, &[red, 3, blue, 9]);
+    let btf = Btf::parse(builder.bytes()).expect("the sample is valid");
+    assert_eq!((btf.enumerator("paint", "BLUE"), btf.enumerator("paint", "RED")), (Some(9), Some(3)));
+    assert_eq!((btf.enumerator("colour", "BLUE"), btf.enumerator("paint", "GREEN")), (None, None));
+}
+
+#[test]
 fn circles_end() {
     let mut builder = Builder::new();
     builder.add("a", TYPEDEF, 0, 2, &[]);
@@ -180,6 +190,7 @@ proptest! {
         }
         if let Ok(btf) = Btf::parse(bytes) {
             let _ = btf.member("outer", "nested.inum");
+            let _ = btf.enumerator("colour", "RED");
         }
     }
 

@@ -24,7 +24,7 @@ pub use error::{ErrorCode, ErrorEnvelope, ErrorView};
 pub use log::{ChangeEvent, EventDetail, EventView, GapList, GapView, LogView, OperationEvent};
 pub use object::{
     BaseChainView, ChangeView, ContentView, DeedView, ObjectList, ObjectRow, ObjectView, OwnerList, OwnerSummary,
-    WhoView,
+    UserView, WhoView,
 };
 pub use plan::{
     ExportView, KeptView, LeftOutView, OperationView, OthersView, OutcomeView, PlanView, ProgressView, RefusalView,

@@ -117,6 +117,32 @@ fn an_exec_keeps_arguments_and_only_whole_cni_variables() {
 }
 
 #[test]
+fn an_exec_names_the_v1_cgroup_if_there_is_one() {
+    let mut record = exec_record(b"x\0", 2, b"");
+    let cgroup = |record: &Record| match decode(&record.0) {
+        Ok(Observation::Exec { v1_cgroup, .. }) => v1_cgroup,
+        other => panic!("expected an exec but found {other:?}"),
+    };
+    assert_eq!(cgroup(&record), None);
+    record.put_u32(offset_of!(ExecHead, v1_hierarchy), 8);
+    record.put(offset_of!(ExecHead, v1_cgroup_id), &77_u64.to_ne_bytes());
+    assert_eq!(cgroup(&record), Some(CgroupId { hierarchy: 8, id: 77 }));
+}
+
+#[test]
+fn a_cgroup_has_its_number_and_path_and_a_lying_length_does_no_harm() {
+    let mut record = Record::new(kind::CGROUP_NAMED, size_of::<CgroupNamed>());
+    record.put_u32(offset_of!(CgroupNamed, hierarchy), 8);
+    record.put(offset_of!(CgroupNamed, id), &77_u64.to_ne_bytes());
+    record.put(offset_of!(CgroupNamed, path), b"/a/b\0old");
+    record.put_u32(offset_of!(CgroupNamed, path_bytes), 4);
+    let cgroup = CgroupId { hierarchy: 8, id: 77 };
+    assert_eq!(decode(&record.0), Ok(Observation::CgroupNamed { cgroup, path: "/a/b".to_owned() }));
+    record.put_u32(offset_of!(CgroupNamed, path_bytes), u32::MAX);
+    assert!(decode(&record.0).is_ok());
+}
+
+#[test]
 fn cut_arguments_are_marked() {
     let (_, argv, truncated, _) = exec_parts(&exec_record(b"sh\0-c\0iptab", 400, b""));
     assert_eq!(argv, ["sh", "-c", "iptab"]);
