@@ -76,6 +76,8 @@ const ONLY_IN: [(&str, &[&str], &str); 14] = [
             "rollback/undo/",
             "pipeline/undo.rs",
             "pipeline/start.rs",
+            // reads the live state
+            "pipeline/swap.rs",
         ],
         "only a rollback acts",
     ),

@@ -6,14 +6,15 @@
 use std::collections::BTreeSet;
 
 use netdeed_tracker::capture::fanotify;
+use netdeed_tracker::decode::ipset::Listing as IpSets;
 use netdeed_tracker::decode::legacy::{self, Layout, TableInfo};
-use netdeed_tracker::decode::{ipset, nft, request, rtnl, task};
+use netdeed_tracker::decode::{ioctl, ipset, nft, request, rtnl, task};
 use netdeed_tracker::model::digest::DigestBuilder;
 use netdeed_tracker::model::ids::Handle;
 use netdeed_tracker::model::legacy::{LegacyFamily, LegacyTable, table_digest};
 use netdeed_tracker::model::nft::{ElementSnapshot, Family, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot};
 use netdeed_tracker::model::observation::Observation;
-use netdeed_tracker::model::subject::{self, Snapshot, Subject};
+use netdeed_tracker::model::subject::{Snapshot, Subject};
 use netdeed_tracker::render::{self, Handles, Listing, Rendered, Ruleset, SetContent, Surroundings};
 use netlink_packet_core::NetlinkBuffer;
 
@@ -31,6 +32,23 @@ pub(crate) const TARGETS: &[Target] = &[
     ("fanotify", fanotify_events),
     ("legacy", legacy_tables),
     ("ipset", ip_sets),
+    ("ioctl", ioctls),
+];
+
+/// Commands whose arguments are read.
+const IOCTLS: [u32; 12] = [
+    0x89a0,      // SIOCBRADDBR
+    0x89a2,      // SIOCBRADDIF
+    0x8923,      // SIOCSIFNAME
+    0x4004_54ca, // TUNSETIFF
+    0x89f1,      // SIOCADDTUNNEL
+    0x8983,      // SIOCSIFVLAN
+    0x89a1,      // SIOCBRDELBR
+    0x89a3,      // SIOCBRDELIF
+    0x8914,      // SIOCSIFFLAGS
+    0x8924,      // SIOCSIFHWADDR
+    0x89f2,      // SIOCDELTUNNEL
+    0x89f3,      // SIOCCHGTUNNEL
 ];
 
 /// A datagram of nf_tables messages, and everything in it as text.
@@ -167,6 +185,7 @@ fn legacy_tables(data: &[u8]) {
     for chain in &content.chains {
         for rule in &chain.rules {
             assert!(!legacy::parts(layout, &rule.entry).is_empty(), "what is kept can be read again");
+            let _ = ipset::used_by_legacy(family, rule);
             sound(&render::iptables_legacy(family, chain.name.as_str(), rule, &OneSet::new(0)));
         }
     }
@@ -177,23 +196,31 @@ fn legacy_tables(data: &[u8]) {
     assert!(again == digest || chains == 0, "a listing is the same table");
 }
 
-/// First byte: what the kernel lists, or by how much a request was longer; then messages.
+/// First byte: 0 an answer of the ip_set subsystem, or several; 1 a request to it.
 fn ip_sets(data: &[u8]) {
-    let [first, bytes @ ..] = data else { return };
-    if first & 0x80 != 0 {
-        let orders = ipset::orders(bytes, bytes.len() as u64 + u64::from(first & 0x7f));
-        assert!(orders.len() <= bytes.len() / 16 + 1, "an order has a header");
-        return;
+    let Some((first, bytes)) = data.split_first() else { return };
+    if first & 1 != 0 {
+        let orders = ipset::orders(bytes, bytes.len() as u64 + u64::from(first >> 1));
+        assert!(orders.len() <= bytes.len() / 4, "an order has attributes");
+        return drop(format!("{orders:?}"));
     }
-    let (mut listing, mut rest) = (ipset::Listing::default(), bytes);
+    let mut listing = IpSets::default();
+    let mut rest = bytes;
     while let Ok(message) = NetlinkBuffer::new_checked(rest) {
-        listing.add(&message);
-        let length = usize::try_from(message.length()).unwrap_or(usize::MAX).next_multiple_of(4).max(16);
+        listing.add(&NetlinkBuffer::new(rest));
+        let length = usize::try_from(message.length()).unwrap_or(usize::MAX).next_multiple_of(4);
         rest = rest.get(length..).unwrap_or_default();
     }
     for (subject, snapshot) in listing.into_objects() {
-        let _ = (format!("{subject:?}"), subject::describe(&subject, &snapshot), snapshot.digest());
+        let _ = (format!("{subject:?}"), format!("{snapshot:?}"));
     }
+}
+
+/// First byte: the command; the rest is its argument.
+fn ioctls(data: &[u8]) {
+    let Some((first, argument)) = data.split_first() else { return };
+    let messages = ioctl::messages(IOCTLS[usize::from(*first) % IOCTLS.len()], argument);
+    assert!(messages.len() <= 2, "an argument names two links at most");
 }
 
 fn sound(Rendered { text, is_exact }: &Rendered) {

@@ -12,6 +12,7 @@ mod object;
 mod operation;
 mod plan;
 mod status;
+mod swap;
 mod texts;
 mod undo;
 mod users;
@@ -27,6 +28,7 @@ pub use object::{HISTORY_SHOWN, USERS_SHOWN, object_by_id, object_view};
 pub use operation::operation_view;
 pub use plan::{export_view, plan_view};
 pub use status::stopped_status;
+pub use swap::finding_view;
 pub use texts::Texts;
 pub use undo::{undo_dry_run_view, undo_view};
 
