@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{CaptureError, legacy, nfnetlink, rtnetlink};
-use crate::causes::causes;
 use crate::model::live::Ruleset;
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::BootTime;
@@ -24,7 +23,10 @@ pub fn ruleset() -> Result<Ruleset, CaptureError> {
     // the tables of nf_tables are worth showing without them
     let (legacy, legacy_failure) = match legacy::dump() {
         Ok(legacy) => (legacy, None),
-        Err(error) => (Vec::new(), Some(causes(&error))),
+        Err(CaptureError::Io { operation, object, source }) => {
+            (Vec::new(), Some(format!("cannot {operation} {object}: {source}")))
+        }
+        Err(error) => (Vec::new(), Some(error.to_string())),
     };
     Ok(Ruleset { read, objects, undecoded: undecoded.len(), links, legacy, legacy_failure })
 }
