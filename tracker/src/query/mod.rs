@@ -18,7 +18,7 @@ mod undo;
 mod users;
 
 pub use actor::{Actors, actor_view};
-pub use blame::blame;
+pub use blame::{Index as BlameIndex, blame};
 pub use content::content_text;
 pub use ipsets::ip_set_names;
 pub use list::{list, owners};

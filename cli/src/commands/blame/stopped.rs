@@ -2,7 +2,7 @@
 
 use netdeed_tracker::capture;
 use netdeed_tracker::control::api::{BlameQuery, BlameView};
-use netdeed_tracker::query;
+use netdeed_tracker::query::{self, BlameIndex};
 
 use crate::commands::who::is_here;
 use crate::error::CliError;
@@ -23,11 +23,11 @@ pub(super) fn blame(
     let ruleset =
         ruleset.map_err(|_| CliError::NotKnown { what: "the ruleset was not read".to_owned(), hint: None })?;
     let ruleset = ruleset.map_err(CliError::Ruleset)?;
+    let index = BlameIndex::read(stopped.journal.as_ref(), ruleset.read).map_err(stopped.failed())?;
     let mut shown = Ok(());
-    let listed = query::blame(stopped.journal.as_ref(), &ruleset, query, &mut |part| {
+    query::blame(&index, &ruleset, query, &mut |part| {
         shown = each(part);
         flow(&shown)
     });
-    listed.map_err(stopped.failed())?;
     Ok(shown)
 }

@@ -1,8 +1,11 @@
 //! Questions over the socket.
 
-use crate::control::api::{ErrorCode, EventDetail, FollowQuery, LogQuery, ObjectsQuery, TrackerState, WhoQuery};
+use crate::control::api::{
+    BlameQuery, ErrorCode, EventDetail, FollowQuery, LogQuery, ObjectsQuery, TrackerState, WhoQuery,
+};
 use crate::control::client::{Client, ClientError};
-use crate::journal::Entry;
+use crate::journal::{Entry, Read as _};
+use crate::model::change::{Change, ChangeKind};
 use crate::model::ids::{EntrySeq, Handle, ObjectId};
 use crate::model::subject::Class;
 
@@ -135,4 +138,20 @@ async fn a_missing_socket_means_that_no_tracker_runs() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let error = Client::new(directory.path().join("none.sock")).status().await.expect_err("nobody there");
     assert!(error.is_not_running(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_listing_knows_what_was_recorded_while_it_was_made() {
+    let setup = setup();
+    let deed = setup.node.memory.object(ObjectId(5)).expect("memory").expect("recorded").created;
+    let (subject, after) = (world::rule(19), Some(world::rule_content("just added")));
+    let change = Change { object: ObjectId(90), kind: ChangeKind::Created, subject, after, deed };
+    *setup.node.meanwhile.lock().expect("entry") = Some(Entry::Change(change));
+    let mut parts = soon(setup.client.blame(&BlameQuery::default())).await.expect("a listing");
+    let mut rules = Vec::new();
+    while let Some(part) = soon(parts.next()).await.expect("a part") {
+        rules.extend(part.lines.into_iter().filter(|line| line.class == Some(Class::Rule)));
+    }
+    let added = rules.iter().find(|line| line.text.contains("just added")).expect("listed");
+    assert_eq!(added.object, Some(ObjectId(90)), "{rules:#?}");
 }

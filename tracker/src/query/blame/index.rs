@@ -9,11 +9,11 @@ use crate::model::digest::Digest;
 use crate::model::ids::{ActorId, Handle, ObjectId};
 use crate::model::ipset::IpSetSnapshot;
 use crate::model::legacy::LegacyItem;
-use crate::model::live::Ruleset;
 use crate::model::nft::NftItem;
 use crate::model::object::{Deed, Object};
 use crate::model::owner::{Certainty, Owner};
 use crate::model::subject::{Class, Snapshot, Subject};
+use crate::model::time::BootTime;
 
 use super::super::actor::Actors;
 
@@ -56,8 +56,8 @@ struct Known {
 /// Deeds of one second by one actor are one deed.
 type DeedKey = (Owner, Certainty, Option<ActorId>, i64);
 
-/// The objects by subject.
-pub(super) struct Index {
+/// What the journal knows of the objects that rulesets are made of, by subject.
+pub struct Index {
     known: HashMap<Subject, Known>,
     deeds: Vec<BlameDeed>,
     /// IP sets by the number rules have them by.
@@ -65,18 +65,20 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Reads what the journal has of a ruleset that was read before.
-    pub(super) fn read(journal: &dyn Read, ruleset: &Ruleset) -> Result<Self, JournalError> {
+    /// Reads what the journal has of things that were there at `since` or later.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn read(journal: &dyn Read, since: BootTime) -> Result<Self, JournalError> {
         let scope = journal.scope()?;
         let filter = ObjectFilter { classes: CLASSES.to_vec(), include_removed: true, scope, ..Default::default() };
-        let mut index =
-            Self { known: HashMap::with_capacity(ruleset.objects.len()), deeds: Vec::new(), ip_sets: HashMap::new() };
+        let mut index = Self { known: HashMap::new(), deeds: Vec::new(), ip_sets: HashMap::new() };
         let mut numbers: HashMap<DeedKey, u32> = HashMap::new();
         let mut actors = Actors::new(journal);
         let mut failure = None;
         journal.visit(&filter, &mut |object| {
             // it may have gone between the reading of the ruleset and now
-            if object.removed.as_ref().is_some_and(|removed| removed.boot_time < ruleset.read) {
+            if object.removed.as_ref().is_some_and(|removed| removed.boot_time < since) {
                 return ControlFlow::Continue(());
             }
             match index.add(object, &mut numbers, &mut actors) {

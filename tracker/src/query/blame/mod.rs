@@ -15,13 +15,12 @@ mod sink;
 use std::ops::ControlFlow;
 
 use crate::control::api::{BlameQuery, BlameView, Syntax};
-use crate::journal::{JournalError, Read};
 use crate::model::live::Ruleset;
 use crate::model::nft::Family;
 use crate::render::{IPTABLES, is_iptables};
 
 use backends::Backends;
-use index::Index;
+pub use index::Index;
 use listing::{Listing, Table};
 use sink::Sink;
 
@@ -29,17 +28,8 @@ use sink::Sink;
 const NFT_HEADING: &str = "# nf_tables, as iptables-nft-save prints it";
 const LEGACY_HEADING: &str = "# legacy, as iptables-legacy-save prints it";
 
-/// Lists a ruleset that was read before the journal is, part by part, until `each` has enough.
-///
-/// # Errors
-/// [`JournalError`] when the journal cannot be read.
-pub fn blame(
-    journal: &dyn Read,
-    ruleset: &Ruleset,
-    query: &BlameQuery,
-    each: &mut dyn FnMut(BlameView) -> ControlFlow<()>,
-) -> Result<(), JournalError> {
-    let index = Index::read(journal, ruleset)?;
+/// Lists a ruleset with what the journal knew after it was read, part by part, until `each` has enough.
+pub fn blame(index: &Index, ruleset: &Ruleset, query: &BlameQuery, each: &mut dyn FnMut(BlameView) -> ControlFlow<()>) {
     let mut listing = Listing::of(ruleset);
     let mut legacy = legacy::tables(ruleset);
     let syntax = query.syntax.unwrap_or_else(|| default_syntax(&listing, &legacy));
@@ -65,7 +55,7 @@ pub fn blame(
     }
     legacy.sort_by_key(|table| IPTABLES.iter().position(|name| *name == table.name.name.as_str()));
     let is_mixed = !listing.tables.is_empty() && !legacy.is_empty();
-    let mut sink = Sink::new(&index, syntax, query.owner.as_ref(), each);
+    let mut sink = Sink::new(index, syntax, query.owner.as_ref(), each);
     sink.notes(notes(ruleset));
     sink.notes(backends.warning(syntax).into_iter().collect());
     let chain = query.chain.as_deref();
@@ -80,7 +70,6 @@ pub fn blame(
         let _ = legacy.iter().try_for_each(|table| legacy::table(&mut sink, table, chain));
     }
     let _ = sink.finish();
-    Ok(())
 }
 
 fn default_syntax(listing: &Listing<'_>, legacy: &[legacy::Table<'_>]) -> Syntax {
