@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{apply, blame, completions, log, ls, man, plan, reset, status, undo, who};
+use crate::commands::{apply, blame, completions, log, ls, man, plan, reset, status, swap, undo, who};
 
 /// Who added this rule, link, route or directory, and how to take back what Kubernetes added
 #[derive(Debug, Parser)]
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Reset(reset::ResetArgs),
     /// Carry out a plan that was reviewed
     Apply(apply::ApplyArgs),
+    /// Remove one CNI to make room for another, or look for what is left of it
+    Swap(swap::SwapArgs),
     /// Put back what a reset removed
     Undo(undo::UndoArgs),
     /// Print a completion script for a shell

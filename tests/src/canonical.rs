@@ -13,7 +13,7 @@ use crate::{Result, wait};
 pub struct Canonical(pub BTreeMap<&'static str, String>);
 
 /// What is dumped and how.
-const DUMPS: [(&str, &str); 9] = [
+const DUMPS: [(&str, &str); 11] = [
     ("iptables-save", "iptables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("ip6tables-save", "ip6tables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("nft list ruleset", "nft --stateless list ruleset"),
@@ -21,10 +21,15 @@ const DUMPS: [(&str, &str); 9] = [
     ("ip address", "ip -brief address show"),
     ("ip route", "ip route show table all; ip -6 route show table all | sed -E 's/ expires [0-9]+sec//'"),
     ("ip rule", "ip rule show; ip -6 rule show"),
+    ("ipset save", "ipset save | sed -E 's/ initval 0x[0-9a-f]+//' | sort"),
+    (
+        "sysctl",
+        "sysctl -a --ignore --pattern '^net[.](ipv[46][.](conf|ip_forward)|bridge)' 2>/dev/null | grep -v stable_secret",
+    ),
     ("tc", TRAFFIC),
     (
         "neighbours",
-        "ip neigh show nud permanent; bridge fdb show | grep -E 'permanent|static' | grep -vE '^(33:33|01:00:5e)' | sort",
+        "ip neigh show nud permanent | sort; bridge fdb show | grep -E 'permanent|static' | grep -vE '^(33:33|01:00:5e)' | sort",
     ),
 ];
 
@@ -72,9 +77,10 @@ impl Canonical {
             *text = match *name {
                 "iptables-save" | "ip6tables-save" => neutral::xtables(text),
                 "nft list ruleset" => neutral::nft(text),
-                "ip link" | "ip address" | "ip route" | "tc" => neutral::links(text),
-                // sorted by hardware addresses, some of which the kernel chose
-                "neighbours" => neutral::sorted(&neutral::links(text)),
+                "ip link" | "ip address" | "tc" => neutral::links(text),
+                // listed by numbers of links and by hardware addresses, which differ
+                "ip route" | "neighbours" => neutral::sorted(&neutral::links(text)),
+                "sysctl" => neutral::sysctls(text),
                 _ => continue,
             };
         }

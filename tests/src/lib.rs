@@ -11,6 +11,7 @@ pub mod failure;
 pub mod manager;
 pub mod namespace;
 pub mod node;
+pub mod oracle;
 pub mod process;
 pub mod scenario;
 pub mod tracker;

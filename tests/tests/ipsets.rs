@@ -1,5 +1,6 @@
 //! IP sets: nobody is notified of what happens to them, and yet each set and member has its maker.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -136,6 +137,54 @@ fn a_set_made_anew_under_an_old_name_is_its_new_makers() {
     // and adding what is there is none
     run(&node, "dockerd", "ipset -exist add s 10.0.0.1; ipset -exist create s hash:ip");
     assert_eq!(owners(&tracker), ["ipset s kubernetes/kube-proxy", "member s 10.0.0.1 firewalld"]);
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn a_set_says_which_rules_use_it() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = start(&node, &files);
+    run(
+        &node,
+        "kube-proxy",
+        "ipset create first hash:ip; ipset create s hash:ip; ipset create l list:set; ipset add l s",
+    );
+    run(&node, "kube-proxy", "iptables-nft -A INPUT -m set --match-set s src -j DROP");
+    run(&node, "dockerd", "iptables-nft -A FORWARD -m set --match-set first src -j SET --add-set s src,dst");
+    run(&node, "firewalld", "iptables-legacy -A INPUT -m set ! --match-set s src -j ACCEPT");
+    run(
+        &node,
+        "firewalld",
+        "nft add table ip t; nft add set ip t named '{ type ipv4_addr; }'; nft add chain ip t c; \
+         nft add rule ip t c ip saddr @named drop; nft add rule ip t c ip daddr '{ 1.1.1.1, 2.2.2.2 }' drop",
+    );
+    let used_by = |args: &[&str]| {
+        let answer = tracker.json(&[&["who"], args].concat()).expect("an answer");
+        let users = answer["data"]["objects"][0]["users"].as_array().cloned().unwrap_or_default();
+        let lines = users.iter().map(|user| format!("{} {}", user["owner"], user["text"]).replace('"', ""));
+        lines.collect::<BTreeSet<_>>()
+    };
+    let first = "docker -A FORWARD -m set --match-set first src -j SET --add-set s src,dst".to_owned();
+    assert_eq!(used_by(&["ipset", "first"]), BTreeSet::from([first.clone()]));
+    assert_eq!(
+        used_by(&["ipset", "s"]),
+        BTreeSet::from([
+            format!("{KUBE} "),
+            format!("{KUBE} -A INPUT -m set --match-set s src -j DROP"),
+            first,
+            "firewalld -A INPUT -m set ! --match-set s src -j ACCEPT".to_owned(),
+        ])
+    );
+    assert_eq!(used_by(&["set", "-t", "t", "named"]), BTreeSet::from(["firewalld ip saddr @named drop".to_owned()]));
+    let text = tracker.text(&["who", "ipset", "first"]).expect("an answer");
+    assert!(text.contains("used by") && text.contains("(docker)"), "{text}");
+    let list = tracker.text(&["ls", "--class", "ipset,set", "--long"]).expect("a list");
+    for (name, users) in [("ipset first", "used once"), ("ipset s", "used 4 times"), ("ipset l", "not used")] {
+        assert!(list.contains(name) && list.contains(users), "{name} {users}\n{list}");
+    }
+    run(&node, "dockerd", "iptables-nft -F FORWARD");
+    assert_eq!(used_by(&["ipset", "first"]), BTreeSet::new());
     tracker.stop().expect("a clean stop");
 }
 

@@ -22,7 +22,8 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     // the planner looks into stored netlink messages with decode's views
     ("rollback", &["causes", "decode", "host", "model", "render"]),
     // the documents it makes are defined beside the socket that carries them
-    ("query", &["control", "journal", "model", "render", "rollback"]),
+    // which IP sets a rule uses stands in its expressions
+    ("query", &["control", "decode", "journal", "model", "render", "rollback"]),
     ("control", &["causes", "journal", "model", "query"]),
     ("config", &["capture"]),
     (
@@ -75,6 +76,8 @@ const ONLY_IN: [(&str, &[&str], &str); 14] = [
             "rollback/undo/",
             "pipeline/undo.rs",
             "pipeline/start.rs",
+            // reads the live state
+            "pipeline/swap.rs",
         ],
         "only a rollback acts",
     ),

@@ -30,6 +30,9 @@ enum Tier {
     /// Thousands of objects by 32 writers at once, each held against what its maker logged. Takes minutes; only when asked
     /// for. `NETDEED_SEED` chooses what is made.
     Accuracy,
+    /// Random scenarios on two nodes each, with and without Kubernetes; only when asked for. `NETDEED_SEED` is the first
+    /// seed, `NETDEED_SCENARIOS` says how many (200).
+    Counterfactual,
     /// Other kernels, in virtual machines. Takes long without KVM; only when asked for.
     Vm,
 }
@@ -37,7 +40,7 @@ enum Tier {
 /// Runs the tiers in order; stops at the first failure.
 pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
     let is_wanted = |tier| arguments.tier.is_none_or(|only| only == tier);
-    if is_wanted(Tier::Run) || arguments.tier == Some(Tier::Accuracy) {
+    if is_wanted(Tier::Run) || matches!(arguments.tier, Some(Tier::Accuracy | Tier::Counterfactual)) {
         provision::run()?;
     }
     if is_wanted(Tier::Ebpf) {
@@ -52,7 +55,10 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
         shell::run("cargo", &["test", "--workspace"])?;
     }
     if arguments.tier == Some(Tier::Accuracy) {
-        accuracy()?;
+        alone("accuracy")?;
+    }
+    if arguments.tier == Some(Tier::Counterfactual) {
+        alone("counterfactual")?;
     }
     if arguments.tier == Some(Tier::Vm) {
         vm::run(&arguments.vm)?;
@@ -60,10 +66,10 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
     Ok(())
 }
 
-/// One run after the other: each wants the machine for itself.
-fn accuracy() -> Result<(), XtaskError> {
+/// One test after the other, those that take long too: each wants the machine for itself.
+fn alone(test: &str) -> Result<(), XtaskError> {
     shell::build_programs(false)?;
-    let run = ["test", "--package", "netdeed-tests", "--test", "accuracy", "--", "--include-ignored", "--nocapture"];
+    let run = ["test", "--package", "netdeed-tests", "--test", test, "--", "--include-ignored", "--nocapture"];
     shell::run("cargo", &[&run[..], &["--test-threads", "1"]].concat())
 }
 

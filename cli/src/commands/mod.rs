@@ -10,6 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod reset;
 pub(crate) mod since;
 pub(crate) mod status;
+pub(crate) mod swap;
 pub(crate) mod undo;
 pub(crate) mod who;
 
@@ -30,6 +31,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CliError> {
         Command::Plan(args) => plan::run(&global, &output, args).await,
         Command::Reset(args) => reset::run(&global, &output, args).await,
         Command::Apply(args) => apply::run(&global, &output, args).await,
+        Command::Swap(args) => swap::run(&global, &output, args).await,
         Command::Undo(args) => undo::run(&global, &output, args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

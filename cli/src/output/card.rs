@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use netdeed_tracker::control::api::{
-    ActorBrief, ActorView, ChangeView, CniView, DeedView, ImageView, ObjectView, WhoView,
+    ActorBrief, ActorView, ChangeView, CniView, DeedView, ImageView, ObjectView, UserView, WhoView,
 };
 use netdeed_tracker::model::change::ChangeKind;
 use netdeed_tracker::model::owner::Owner;
@@ -60,6 +60,7 @@ impl Card<'_> {
                 self.later(label, deed, &object.created)?;
             }
         }
+        self.users(object)?;
         self.history(object)?;
         self.field("object", &object.id.to_string())
     }
@@ -137,6 +138,17 @@ impl Card<'_> {
             self.field(if index == 0 { "evidence" } else { "" }, &format!("- {evidence}"))?;
         }
         Ok(())
+    }
+
+    /// The rules that use a set.
+    fn users(&mut self, object: &ObjectView) -> io::Result<()> {
+        for (index, user) in object.users.iter().enumerate() {
+            let UserView { id: _, name, owner, certainty: _, text } = user;
+            let text = if text.is_empty() { String::new() } else { format!(": {text}") };
+            self.field(if index == 0 { "used by" } else { "" }, &format!("- {name} ({owner}){text}"))?;
+        }
+        let left_out = object.users_total.saturating_sub(object.users.len() as u64);
+        if left_out > 0 { self.field("", &format!("- and {left_out} more")) } else { Ok(()) }
     }
 
     /// Left out when it says nothing that was not said above.

@@ -78,3 +78,43 @@ fn what_the_tracker_refuses_to_begin_is_told_with_its_remedy() {
         "error: docker is still running and would add its rules again\nhint: systemctl stop docker\n"
     );
 }
+
+#[test]
+fn a_swap_shows_what_stands_in_the_way_and_begins_only_when_it_is_forced() {
+    let tracker = Tracker::start();
+    let before = live(&tracker);
+    let refused = tracker.run(&["swap", "--from", "flannel", "--to", "cni/calico", "--yes"]);
+    assert_eq!((refused.code, live(&tracker)), (Some(3), before));
+    golden("swap", &refused.stdout);
+    assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
+    let verify = tracker.run(&["swap", "--from", "flannel", "--verify"]);
+    assert_eq!(verify.code, Some(3));
+    assert!(verify.stdout.starts_with("after the swap from cni/flannel: 1 problem, 0 warnings\n"), "{}", verify.stdout);
+    assert_eq!(tracker.run(&["swap", "--from", "a/b", "--verify"]).code, Some(2));
+    let forced = tracker.run(&["swap", "--from", "flannel", "--yes", "--force"]);
+    assert!(forced.stdout.contains("of cni/flannel (operation 1)"), "{}", forced.stdout);
+    assert!(live(&tracker) < before);
+}
+
+#[test]
+fn a_plan_as_a_file_is_carried_out_whole_or_not_at_all() {
+    let tracker = Tracker::start();
+    let before = live(&tracker);
+    let script = tracker.run(&["plan", "--owner", "admin", "--export", "iptables-restore"]);
+    assert_eq!((script.code, script.stdout.as_str()), (Some(3), "#!/bin/sh\n"));
+    assert_eq!(script.stderr, "not in it: delete link cni0: a test\n");
+    let json = tracker.run(&["plan", "--owner", "admin", "--export", "json"]);
+    assert_eq!(json.code, Some(0));
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("plan.json");
+    let path = file.to_str().expect("text");
+    std::fs::write(&file, json.stdout.replace("\"fingerprint\": \"", "\"fingerprint\": \"00")).expect("writable");
+    let edited = tracker.run(&["apply", path, "--yes"]);
+    assert_eq!((edited.code, live(&tracker)), (Some(2), before), "{}", edited.stderr);
+    std::fs::write(&file, &json.stdout).expect("writable");
+    let done = tracker.run(&["apply", path, "--yes"]);
+    assert_eq!((done.code, live(&tracker)), (Some(0), before - 1), "{}", done.stderr);
+    let again = tracker.run(&["apply", path, "--yes"]);
+    assert_eq!(again.code, Some(1), "{}", again.stderr);
+    assert!(again.stderr.contains("changed since the plan was shown"), "{}", again.stderr);
+}

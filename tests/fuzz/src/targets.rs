@@ -4,13 +4,17 @@
 //! Used by libFuzzer and, with the corpus and random mutations of it, by the tracker's tests.
 
 use netdeed_tracker::capture::fanotify;
-use netdeed_tracker::decode::{nft, request, rtnl, task};
+use netdeed_tracker::decode::ipset::Listing as IpSets;
+use netdeed_tracker::decode::legacy::Layout;
+use netdeed_tracker::decode::{ioctl, ipset, legacy, nft, request, rtnl, task};
 use netdeed_tracker::model::digest::DigestBuilder;
 use netdeed_tracker::model::ids::Handle;
+use netdeed_tracker::model::legacy::{LegacyFamily, LegacyItem, LegacySnapshot};
 use netdeed_tracker::model::nft::{ElementSnapshot, Family, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot};
 use netdeed_tracker::model::observation::Observation;
 use netdeed_tracker::model::subject::{Snapshot, Subject};
 use netdeed_tracker::render::{self, Handles, Listing, Rendered, Ruleset, SetContent, Surroundings};
+use netlink_packet_core::NetlinkBuffer;
 
 /// Name and what is done.
 pub(crate) type Target = (&'static str, fn(&[u8]));
@@ -24,6 +28,25 @@ pub(crate) const TARGETS: &[Target] = &[
     ("request", requests),
     ("task", records),
     ("fanotify", fanotify_events),
+    ("legacy", legacy_tables),
+    ("ipset", ip_sets),
+    ("ioctl", ioctls),
+];
+
+/// Commands whose arguments are read.
+const IOCTLS: [u32; 12] = [
+    0x89a0,      // SIOCBRADDBR
+    0x89a2,      // SIOCBRADDIF
+    0x8923,      // SIOCSIFNAME
+    0x4004_54ca, // TUNSETIFF
+    0x89f1,      // SIOCADDTUNNEL
+    0x8983,      // SIOCSIFVLAN
+    0x89a1,      // SIOCBRDELBR
+    0x89a3,      // SIOCBRDELIF
+    0x8914,      // SIOCSIFFLAGS
+    0x8924,      // SIOCSIFHWADDR
+    0x89f2,      // SIOCDELTUNNEL
+    0x89f3,      // SIOCCHGTUNNEL
 ];
 
 /// A datagram of nf_tables messages, and everything in it as text.
@@ -134,6 +157,55 @@ fn fanotify_events(data: &[u8]) {
     if let Some(count) = fanotify::count_events(data) {
         assert!(count <= data.len() / 24, "an event has a header");
     }
+}
+
+/// First byte: the family; the rest replaces a legacy table.
+fn legacy_tables(data: &[u8]) {
+    let Some((first, bytes)) = data.split_first() else { return };
+    let family = LegacyFamily::ALL[usize::from(*first) % LegacyFamily::ALL.len()];
+    let content = match legacy::replacement(family, bytes) {
+        Ok(content) => content,
+        Err(malformed) => return drop(malformed.to_string()),
+    };
+    let count: usize = content.chains.iter().map(|chain| 1 + chain.rules.len()).sum();
+    let _ = content.digest();
+    let objects = content.into_objects();
+    assert_eq!(objects.len(), 1 + count, "every chain and every rule");
+    for (subject, snapshot) in &objects {
+        let _ = (subject.to_string(), snapshot.digest());
+        if let (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) = (&subject.item, snapshot) {
+            let _ = (legacy::parts(Layout::of(family), &rule.entry), ipset::used_by_legacy(family, rule));
+            let name = chain.as_str().chars().filter(|c| !c.is_control()).collect::<String>();
+            sound(&render::iptables_legacy(family, &name, rule, &OneSet::new(0)));
+        }
+    }
+}
+
+/// First byte: 0 an answer of the ip_set subsystem, or several; 1 a request to it.
+fn ip_sets(data: &[u8]) {
+    let Some((first, bytes)) = data.split_first() else { return };
+    if first & 1 != 0 {
+        let orders = ipset::orders(bytes, bytes.len() as u64 + u64::from(first >> 1));
+        assert!(orders.len() <= bytes.len() / 4, "an order has attributes");
+        return drop(format!("{orders:?}"));
+    }
+    let mut listing = IpSets::default();
+    let mut rest = bytes;
+    while let Ok(message) = NetlinkBuffer::new_checked(rest) {
+        listing.add(&NetlinkBuffer::new(rest));
+        let length = usize::try_from(message.length()).unwrap_or(usize::MAX).next_multiple_of(4);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    for (subject, snapshot) in listing.into_objects() {
+        let _ = (format!("{subject:?}"), format!("{snapshot:?}"));
+    }
+}
+
+/// First byte: the command; the rest is its argument.
+fn ioctls(data: &[u8]) {
+    let Some((first, argument)) = data.split_first() else { return };
+    let messages = ioctl::messages(IOCTLS[usize::from(*first) % IOCTLS.len()], argument);
+    assert!(messages.len() <= 2, "an argument names two links at most");
 }
 
 fn sound(Rendered { text, is_exact }: &Rendered) {

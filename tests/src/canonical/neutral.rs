@@ -2,6 +2,7 @@
 
 /// A ruleset in the syntax of `iptables-save`: tables and chains by name, the rules of a chain in their order.
 pub(super) fn xtables(text: &str) -> String {
+    let text = &container_ids(text);
     let mut tables: Vec<String> = Vec::new();
     for table in text.split_inclusive("COMMIT\n") {
         let mut lines: Vec<&str> = table.lines().collect();
@@ -18,8 +19,21 @@ pub(super) fn xtables(text: &str) -> String {
     tables.join("\n")
 }
 
+/// Words of 64 hexadecimal digits, which are the random ids of containers, as one.
+fn container_ids(text: &str) -> String {
+    let is_id = |word: &str| word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let pieces = text.split_inclusive(|c: char| !c.is_ascii_hexdigit());
+    pieces
+        .map(|piece| {
+            let word = piece.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+            if is_id(word) { format!("ID{}", &piece[word.len()..]) } else { piece.to_owned() }
+        })
+        .collect()
+}
+
 /// A ruleset as `nft list ruleset` prints it: tables, chains and sets by name, the rules of a chain in their order.
 pub(super) fn nft(text: &str) -> String {
+    let text = &container_ids(text);
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     let mut block = String::new();
     for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
@@ -48,11 +62,19 @@ pub(super) fn links(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The lines in an order of their own.
+/// Lines without their order.
 pub(super) fn sorted(text: &str) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
     lines.join("\n")
+}
+
+/// A listing of sysctls without those of links with random names.
+pub(super) fn sysctls(text: &str) -> String {
+    let is_random = |line: &&str| {
+        line.split('.').any(|part| part.strip_prefix("veth").is_some_and(|id| u64::from_str_radix(id, 16).is_ok()))
+    };
+    text.lines().filter(|line| !is_random(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn word(word: &str) -> String {
@@ -66,6 +88,8 @@ fn word(word: &str) -> String {
     let is_bridge_id = word.split_once('.').is_some_and(|(rank, id)| is_hex(rank) && is_mac(id));
     match word {
         _ if is_mac(word) || is_bridge_id => "MAC".to_owned(),
+        // podman names the network namespaces of its containers by chance
+        _ if word.strip_prefix("netns-").is_some_and(|id| id.len() == 36) => "netns-ID".to_owned(),
         _ if word.starts_with("fe80:") => "LINK-LOCAL".to_owned(),
         _ => word.to_owned(),
     }

@@ -44,7 +44,11 @@ impl<'a> Docker<'a> {
         Ok(docker)
     }
 
-    fn run(&self, script: &str) -> Result<String> {
+    /// Runs a shell script whose `docker` speaks with this daemon, and gives what it prints.
+    ///
+    /// # Errors
+    /// When it fails, with all it printed.
+    pub fn run(&self, script: &str) -> Result<String> {
         self.node.sh(&format!("export DOCKER_HOST=unix:///run/docker.sock; {script}"))
     }
 

@@ -14,8 +14,8 @@ use crate::model::ids::ObjectId;
 
 use super::api::{
     BlameQuery, BlameView, Document, EventView, FollowQuery, GapList, LogQuery, LogView, ObjectList, ObjectView,
-    ObjectsQuery, OperationView, OwnerList, PlanRequest, PlanView, ProgressView, ResetRequest, StatusView, UndoRequest,
-    WhoQuery, WhoView,
+    ObjectsQuery, OperationView, OwnerList, PlanRequest, PlanView, ProgressView, ResetRequest, StatusView, SwapRequest,
+    SwapView, UndoRequest, WhoQuery, WhoView,
 };
 
 pub use error::ClientError;
@@ -126,6 +126,14 @@ impl Client {
     /// See [`Client::status`].
     pub async fn plan(&self, request: &PlanRequest) -> Result<PlanView, ClientError> {
         self.call(Request::json(Method::POST, "/v1/plan", request)?).await
+    }
+
+    /// What to know before one CNI is swapped for another, or what is left after.
+    ///
+    /// # Errors
+    /// See [`Client::status`].
+    pub async fn swap(&self, request: &SwapRequest) -> Result<SwapView, ClientError> {
+        self.call(Request::json(Method::POST, "/v1/swap", request)?).await
     }
 
     /// Takes back what one owner made, telling `progress` how far it is. Has no deadline: a reset that was begun goes

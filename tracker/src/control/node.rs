@@ -11,7 +11,7 @@ use crate::model::legacy::{LegacyItem, LegacyTable};
 use crate::model::live::Ruleset;
 use crate::model::nft::TableRef;
 
-use super::api::{OperationView, PlanRequest, PlanView, ResetRequest, StatusView, UndoRequest};
+use super::api::{OperationView, PlanRequest, PlanView, ResetRequest, StatusView, SwapRequest, SwapView, UndoRequest};
 
 /// The running tracker as the server sees it. Methods may block: the server calls them on threads made for that.
 pub trait Node: Send + Sync + 'static {
@@ -49,6 +49,12 @@ pub trait Node: Send + Sync + 'static {
     /// # Errors
     /// [`NodeError`] when the plan cannot be made; a refused object is no error but part of the plan.
     fn plan(&self, request: &PlanRequest) -> Result<PlanView, NodeError>;
+
+    /// What to know before one CNI is swapped for another, or what is left after. Changes nothing.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the journal, the live state or the CNI configurations cannot be read.
+    fn swap(&self, request: &SwapRequest) -> Result<SwapView, NodeError>;
 
     /// Takes back what one owner made, asked for by user `uid`; calls `progress(done, total)` as it goes. With
     /// `dry_run` it checks and changes nothing. The server lets one reset run at a time and has already compared

@@ -91,6 +91,7 @@ fn router(api: Api) -> Router {
         .route("/v1/log/follow", get(routes::log::follow))
         .route("/v1/gaps", get(routes::read::gaps))
         .route("/v1/plan", post(routes::change::plan))
+        .route("/v1/swap", post(routes::change::swap))
         .route("/v1/reset", post(routes::change::reset))
         .route("/v1/undo", post(routes::change::undo))
         .fallback(unknown_endpoint)

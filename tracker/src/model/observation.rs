@@ -285,7 +285,7 @@ pub enum PathEvent {
     MovedOut,
     /// Removed.
     Deleted,
-    /// Written and closed.
+    /// Written and closed, or given another mode or owner.
     Written,
 }
 

@@ -49,6 +49,12 @@ impl RouteSnapshot {
     pub fn is_kernel_made(&self) -> bool {
         self.protocol == 2
     }
+
+    /// Whether it is one that the kernel keeps for each IPv6 prefix of a node that forwards (`RTN_ANYCAST`): it comes and
+    /// goes with the `forwarding` sysctls.
+    pub fn comes_with_forwarding(&self) -> bool {
+        self.is_kernel_made() && self.kind == 4
+    }
 }
 
 /// Which ip rule: the kernel allows several with one priority, so the whole selector is the identity.

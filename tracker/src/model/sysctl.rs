@@ -47,6 +47,11 @@ impl SysctlName {
         &self.0
     }
 
+    /// Whether it makes the node forward IPv6.
+    pub fn is_ipv6_forwarding(&self) -> bool {
+        self.0.strip_prefix("net/ipv6/conf/").is_some_and(|rest| rest.ends_with("/forwarding"))
+    }
+
     /// The link it is a setting of, if it is one's: it comes and goes with the link.
     pub fn link(&self) -> Option<&str> {
         let mut parts = self.0.split('/');

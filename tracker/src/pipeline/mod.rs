@@ -17,5 +17,6 @@ mod running;
 mod sources;
 pub mod start;
 pub mod status;
+mod swap;
 mod undo;
 pub mod world;

@@ -15,7 +15,7 @@ use crate::capture::{self, CaptureError};
 use crate::causes::causes;
 use crate::control::api::{
     JournalView, OperationView, PlanRequest, PlanView, ResetRequest, RunningView, SourceState, SourceView, StatusView,
-    TrackerState, UndoRequest,
+    SwapRequest, SwapView, TrackerState, UndoRequest,
 };
 use crate::control::{Node, NodeError};
 use crate::host::real::RealHost;
@@ -41,7 +41,7 @@ use super::command::Command;
 use super::ledger::{Begun, NodeLedger, not_begun};
 use super::running::{RunningOwners, warning};
 use super::status::{Board, Shown};
-use super::undo;
+use super::{swap, undo};
 
 /// Longest time the recorder may take to catch up with the kernel's queues.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -180,6 +180,17 @@ impl TrackerNode {
         view
     }
 
+    /// Makes a plan and the document of it.
+    pub(super) fn plan_view(&self, request: &PlanRequest) -> Result<PlanView, NodeError> {
+        let (plan, live) = self.make_plan(request)?;
+        Ok(self.view(request, &plan, &live))
+    }
+
+    /// The programs of an owner that run now.
+    pub(super) fn running_of(&self, owner: &Owner) -> Vec<RunningView> {
+        self.running.of(owner, &BTreeSet::new())
+    }
+
     /// Records how a begun rollback ended.
     fn end(&self, begun: Begun, result: Result<Rollback, RollbackError>) -> Result<OperationView, NodeError> {
         let Begun { mut operation, plan } = begun;
@@ -298,8 +309,11 @@ impl Node for TrackerNode {
     }
 
     fn plan(&self, request: &PlanRequest) -> Result<PlanView, NodeError> {
-        let (plan, live) = self.make_plan(request)?;
-        Ok(self.view(request, &plan, &live))
+        self.plan_view(request)
+    }
+
+    fn swap(&self, request: &SwapRequest) -> Result<SwapView, NodeError> {
+        swap::swap(self, request)
     }
 
     fn reset(

@@ -42,7 +42,7 @@ pub(super) fn content_view(
 ) -> ContentView {
     match (subject, snapshot) {
         (Subject::Nft(subject), Snapshot::Nft(snapshot)) => nft_view(texts, subject, snapshot, made),
-        (Subject::Legacy(subject), Snapshot::Legacy(snapshot)) => legacy_view(subject, snapshot),
+        (Subject::Legacy(subject), Snapshot::Legacy(snapshot)) => legacy_view(texts, subject, snapshot),
         (Subject::Xtables { family, table }, _) => {
             ContentView::Xtables { family: family.clone(), table: table.clone() }
         }
@@ -139,14 +139,14 @@ fn nft_view(texts: &Texts<'_>, subject: &NftSubject, snapshot: &NftSnapshot, mad
     }
 }
 
-fn legacy_view(subject: &LegacySubject, snapshot: &LegacySnapshot) -> ContentView {
+fn legacy_view(texts: &Texts<'_>, subject: &LegacySubject, snapshot: &LegacySnapshot) -> ContentView {
     match (&subject.item, snapshot) {
         (LegacyItem::Table, LegacySnapshot::Table) => ContentView::LegacyTable {},
         (LegacyItem::Chain(_), LegacySnapshot::Chain(chain)) => {
             ContentView::LegacyChain { policy: chain.policy.map(|policy| policy.to_string()) }
         }
         (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) => ContentView::LegacyRule {
-            text: render::iptables_legacy(subject.table.family, chain.as_str(), rule, &()).text,
+            text: texts.legacy_rule(subject.table.family, chain, rule),
             comment: rule.comment.clone(),
             chain: rule.chain.as_ref().map(ToString::to_string),
         },

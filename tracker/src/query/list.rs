@@ -10,6 +10,7 @@ use crate::model::owner::Owner;
 
 use super::actor::Actors;
 use super::content::content_text;
+use super::users::Users;
 
 /// Objects that pass `filter`, at most `limit` of them, and how many pass in all. A filter without a scope means the
 /// scope the tracker last started in: kernel objects of an earlier boot are not there any more.
@@ -19,6 +20,7 @@ use super::content::content_text;
 pub fn list(journal: &dyn Read, filter: &ObjectFilter, limit: Option<u64>) -> Result<ObjectList, JournalError> {
     let filter = scoped(journal, filter)?;
     let mut actors = Actors::new(journal);
+    let mut users = Users::new(journal);
     let mut answer = ObjectList { objects: Vec::new(), total: 0 };
     let mut failure = None;
     journal.visit(&filter, &mut |object| {
@@ -26,7 +28,7 @@ pub fn list(journal: &dyn Read, filter: &ObjectFilter, limit: Option<u64>) -> Re
         if limit.is_some_and(|limit| answer.total > limit) {
             return ControlFlow::Continue(());
         }
-        match row(&object, &mut actors) {
+        match row(&object, &mut actors, &mut users) {
             Ok(row) => answer.objects.push(row),
             Err(error) => {
                 failure = Some(error);
@@ -71,7 +73,11 @@ fn scoped(journal: &dyn Read, filter: &ObjectFilter) -> Result<ObjectFilter, Jou
     Ok(ObjectFilter { scope, ..filter.clone() })
 }
 
-fn row(object: &Object, actors: &mut Actors<'_>) -> Result<ObjectRow, JournalError> {
+fn row(object: &Object, actors: &mut Actors<'_>, users: &mut Users<'_>) -> Result<ObjectRow, JournalError> {
+    let mut text = content_text(&actors.texts, &object.subject, &object.snapshot, object.created.generation);
+    if let Some(used) = users.text(object)? {
+        text = if text.is_empty() { used } else { format!("{text}, {used}") };
+    }
     Ok(ObjectRow {
         id: object.id,
         class: object.class(),
@@ -84,6 +90,6 @@ fn row(object: &Object, actors: &mut Actors<'_>) -> Result<ObjectRow, JournalErr
         rewritten: object.rewritten.as_ref().map(|deed| deed.time.into()),
         removed: object.removed.as_ref().map(|deed| deed.time.into()),
         actor: actors.brief(object.created.attribution.actor())?,
-        text: content_text(&actors.texts, &object.subject, &object.snapshot, object.created.generation),
+        text,
     })
 }

@@ -12,8 +12,10 @@ mod object;
 mod operation;
 mod plan;
 mod status;
+mod swap;
 mod texts;
 mod undo;
+mod users;
 
 pub use actor::{Actors, actor_view};
 pub use blame::blame;
@@ -22,10 +24,11 @@ pub use ipsets::ip_set_names;
 pub use list::{list, owners};
 pub use locate::{BadDestination, Destination, Locator, Reach, RulePlace, locate, no_such_position};
 pub use log::{EventFilter, event_view, follow, gap_view, gaps, log};
-pub use object::{HISTORY_SHOWN, object_by_id, object_view};
+pub use object::{HISTORY_SHOWN, USERS_SHOWN, object_by_id, object_view};
 pub use operation::operation_view;
 pub use plan::{export_view, plan_view};
 pub use status::stopped_status;
+pub use swap::finding_view;
 pub use texts::Texts;
 pub use undo::{undo_dry_run_view, undo_view};
 

@@ -1,6 +1,6 @@
 //! Objects as documents.
 
-use crate::control::api::{ChangeView, DeedView, ObjectView};
+use crate::control::api::{ChangeView, DeedView, ObjectView, UserView};
 use crate::journal::{JournalError, Read};
 use crate::model::change::RecordedChange;
 use crate::model::ids::ObjectId;
@@ -9,9 +9,13 @@ use crate::model::object::{Deed, Object};
 use super::actor::{Actors, actor_view};
 use super::content::{content_text, content_view};
 use super::texts::Texts;
+use super::users::Users;
 
 /// How many changes of an object's history a document shows: the first, and the last ones.
 pub const HISTORY_SHOWN: usize = 10;
+
+/// How many of the rules that use a set a document shows.
+pub const USERS_SHOWN: usize = 50;
 
 /// One object by its number; `None` when the journal holds no such object.
 ///
@@ -30,6 +34,7 @@ pub fn object_view(journal: &dyn Read, object: &Object, position: Option<u64>) -
     let deed = |deed: &Option<Deed>| deed.as_ref().map(|deed| deed_view(journal, deed)).transpose();
     let changes = journal.history(*id)?;
     let texts = Texts::new(journal);
+    let users = Users::new(journal).of(object)?;
     Ok(ObjectView {
         id: *id,
         class: object.class(),
@@ -48,7 +53,19 @@ pub fn object_view(journal: &dyn Read, object: &Object, position: Option<u64>) -
         removed: deed(removed)?,
         history: history(journal, &changes)?,
         history_total: changes.len() as u64,
+        users_total: users.len() as u64,
+        users: users.iter().take(USERS_SHOWN).map(|user| user_view(&texts, user)).collect(),
     })
+}
+
+fn user_view(texts: &Texts<'_>, user: &Object) -> UserView {
+    UserView {
+        id: user.id,
+        name: user.describe(),
+        owner: user.owner().clone(),
+        certainty: user.certainty(),
+        text: content_text(texts, &user.subject, &user.snapshot, user.created.generation),
+    }
 }
 
 fn deed_view(journal: &dyn Read, deed: &Deed) -> Result<DeedView, JournalError> {

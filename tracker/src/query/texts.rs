@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use crate::journal::{ObjectFilter, Read};
 use crate::model::ids::{ChainName, Generation, Ifindex, SetName};
 use crate::model::ipset::IpSetSnapshot;
+use crate::model::legacy::{LegacyFamily, LegacyRule};
 use crate::model::nft::{ElementSnapshot, NftItem, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot, TableRef};
 use crate::model::object::Object;
 use crate::model::subject::{Class, Snapshot, Subject};
@@ -61,6 +62,11 @@ impl<'a> Texts<'a> {
         render::rule(table, chain, rule, &AtRule { texts: self, table, made }).text
     }
 
+    /// A legacy rule's text.
+    pub(super) fn legacy_rule(&self, family: LegacyFamily, chain: &ChainName, rule: &LegacyRule) -> String {
+        render::iptables_legacy(family, chain.as_str(), rule, self).text
+    }
+
     /// A journal that cannot be read makes rules that need it inexact; whoever asks for their text has read it before.
     fn known(&self) -> &Known {
         self.known.get_or_init(|| {
@@ -106,6 +112,17 @@ fn is_anonymous(name: &SetName) -> bool {
     ["__set", "__map"].iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
+/// The surroundings of a rule that names nothing of nf_tables.
+impl Surroundings for Texts<'_> {
+    fn link(&self, ifindex: u32) -> Option<String> {
+        self.known().links.get(&Ifindex(ifindex)).cloned()
+    }
+
+    fn ip_set(&self, index: u16) -> Option<String> {
+        self.known().ip_sets.get(&index).cloned()
+    }
+}
+
 /// The surroundings of one rule.
 struct AtRule<'a> {
     texts: &'a Texts<'a>,
@@ -144,10 +161,10 @@ impl Surroundings for AtRule<'_> {
     }
 
     fn link(&self, ifindex: u32) -> Option<String> {
-        self.texts.known().links.get(&Ifindex(ifindex)).cloned()
+        self.texts.link(ifindex)
     }
 
     fn ip_set(&self, index: u16) -> Option<String> {
-        self.texts.known().ip_sets.get(&index).cloned()
+        self.texts.ip_set(index)
     }
 }

@@ -137,6 +137,32 @@ fn assert_sound(rendered: &super::Rendered) {
     assert!(!rendered.text.chars().any(char::is_control), "{rendered:?}");
 }
 
+/// What nft writes is read off its sources (`queue_stmt_print`, `flow_offload_stmt_print`, `last_stmt_print`).
+#[test]
+fn statements_that_not_every_kernel_takes_are_written_as_nft_does() {
+    let half = |number: u16| number.to_be_bytes().to_vec();
+    let number = |number: u32| number.to_be_bytes().to_vec();
+    let queue = |attributes: &[(u16, Vec<u8>)]| expression("queue", attributes);
+    // a register, a modulus, one after the other, an offset
+    let numgen = expression("numgen", &[(1, number(8)), (2, number(3)), (3, number(0)), (4, number(0))]);
+    let computed = [numgen, queue(&[(4, number(8)), (3, half(1))])].concat();
+    for (expressions, text) in [
+        (queue(&[(1, half(0)), (2, half(1))]), "queue to 0"),
+        (queue(&[(1, half(65535)), (2, half(1)), (3, half(1))]), "queue flags bypass to 65535"),
+        (queue(&[(1, half(4)), (2, half(3)), (3, half(3))]), "queue flags bypass,fanout to 4-6"),
+        (queue(&[(1, half(1)), (2, half(2)), (3, half(2))]), "queue flags fanout to 1-2"),
+        (computed, "queue flags bypass to numgen inc mod 3"),
+        (expression("flow_offload", &[(1, b"ft\0".to_vec())]), "flow add @ft"),
+        (expression("last", &[(1, number(0))]), "last"),
+        (expression("last", &[(1, number(1)), (2, 5_u64.to_be_bytes().to_vec())]), "last"),
+    ] {
+        let rendered = nft(Family::Inet, &RuleSnapshot { comment: None, ..rule(expressions) }, &());
+        assert_eq!((rendered.text.as_str(), rendered.is_exact), (text, true));
+    }
+    let unheard = nft(Family::Ip, &rule(queue(&[(1, half(1)), (3, half(8))])), &());
+    assert!(!unheard.is_exact && unheard.text.contains("[queue"), "{unheard:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 

@@ -33,6 +33,7 @@ pub(crate) mod relations;
 pub mod run;
 pub mod selection;
 pub mod step;
+pub mod swap;
 pub mod undo;
 pub mod verify;
 

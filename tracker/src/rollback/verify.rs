@@ -82,10 +82,12 @@ impl Expectation {
         let others: Vec<&Step> = plan.steps().iter().filter(|step| !step.action().is_legacy()).collect();
         let goes = others.iter().filter(|step| step.after().is_none());
         let gone: BTreeMap<Subject, String> = goes.map(|step| (step.subject().clone(), step.describe())).collect();
+        let stops_forwarding = others.iter().any(|step| is_ipv6_forwarding(step.subject()));
+        let is_implied = |subject: &Subject, now: &Snapshot| {
+            plan.implied().contains(subject) || stops_forwarding && comes_with_forwarding(now)
+        };
         let mut stays: BTreeMap<Subject, (Digest, String)> = kernel_objects(before)
-            .filter(|(subject, now)| {
-                !gone.contains_key(subject) && !plan.implied().contains(subject) && !goes_by_itself(now)
-            })
+            .filter(|(subject, now)| !gone.contains_key(subject) && !is_implied(subject, now) && !goes_by_itself(now))
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
             .collect();
         for step in others {
@@ -159,6 +161,14 @@ impl Expectation {
 
 fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot)> {
     live.nft.iter().chain(&live.rt).chain(&live.ip_sets).map(|(subject, now)| (subject, now))
+}
+
+fn is_ipv6_forwarding(subject: &Subject) -> bool {
+    matches!(subject, Subject::Sysctl(name) if name.is_ipv6_forwarding())
+}
+
+fn comes_with_forwarding(snapshot: &Snapshot) -> bool {
+    matches!(snapshot, Snapshot::Route(route) if route.comes_with_forwarding())
 }
 
 /// Elements that time out, and addresses and routes that routers renew, are no proof of anything when they are missing.

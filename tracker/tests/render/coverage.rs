@@ -203,7 +203,7 @@ const EXPRESSIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Families in which an expression may be refused, and part of what nft says then; [`KERNEL`] where the kernel may lack
-/// it. `*` is every family.
+/// it. `*` is every family: those are written by the unit tests of `render`.
 const REFUSED: &[(&str, &[&str], &str)] = &[
     // nft 1.0.6 does not know it
     ("last", &["*"], "syntax error"),

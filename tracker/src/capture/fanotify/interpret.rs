@@ -3,7 +3,7 @@
 //! The kernel merges what one process did to one name while the event was waiting: `FAN_CREATE | FAN_DELETE` may be in
 //! one event, without order. The order follows from whether the object is still there.
 
-use libc::{FAN_CLOSE_WRITE, FAN_CREATE, FAN_DELETE, FAN_MOVED_FROM, FAN_MOVED_TO};
+use libc::{FAN_ATTRIB, FAN_CLOSE_WRITE, FAN_CREATE, FAN_DELETE, FAN_MOVED_FROM, FAN_MOVED_TO};
 
 use crate::model::observation::PathEvent;
 use crate::model::path::PathSnapshot;
@@ -12,6 +12,9 @@ use crate::model::path::PathSnapshot;
 pub(super) const APPEAR: u64 = FAN_CREATE | FAN_MOVED_TO;
 /// Bits after which it has none.
 pub(super) const VANISH: u64 = FAN_DELETE | FAN_MOVED_FROM;
+
+/// Bits after which the object is another than it was, under the same name.
+pub(super) const CHANGE: u64 = FAN_CLOSE_WRITE | FAN_ATTRIB;
 
 /// What is at an event's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub(super) fn interpret(mask: u64, present: Present) -> Vec<Meaning> {
         (true, true, Present::None) => vec![say(appears, None), say(vanishes, None)],
         (true, false, Present::None) => vec![say(appears, None)],
         (false, true, Present::Elsewhere(_) | Present::None) => vec![say(vanishes, None)],
-        (false, false, Present::Same(now) | Present::Some(now)) if mask & FAN_CLOSE_WRITE != 0 => {
+        (false, false, Present::Same(now) | Present::Some(now)) if mask & CHANGE != 0 => {
             vec![say(PathEvent::Written, Some(now))]
         }
         // Written under a name it no longer has: nothing about the path.
@@ -119,5 +122,7 @@ mod tests {
     fn writing_to_a_file_without_its_name_says_nothing_about_the_path() {
         assert_eq!(events(FAN_CLOSE_WRITE, Present::None), []);
         assert_eq!(events(FAN_CLOSE_WRITE, Present::Same(file())), [(PathEvent::Written, true)]);
+        assert_eq!(events(FAN_ATTRIB, Present::Same(file())), [(PathEvent::Written, true)]);
+        assert_eq!(events(FAN_CREATE | FAN_ATTRIB, Present::Same(file())), [(PathEvent::Created, true)]);
     }
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use libc::{FAN_CLOSE_WRITE, FAN_MOVED_FROM, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
+use libc::{FAN_MOVED_FROM, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -25,11 +25,13 @@ use crate::model::time::BootTime;
 
 use super::directories::{self, Directories, Place};
 use super::event::{Event, Events, Fid, fid_bytes};
-use super::interpret::{APPEAR, Present, VANISH, interpret};
+use super::interpret::{APPEAR, CHANGE, Present, VANISH, interpret};
 use super::marks::{Marks, RootReport, mark};
 use super::{Limits, init, sys};
 
-const MASK: u64 = APPEAR | VANISH | FAN_CLOSE_WRITE | FAN_ONDIR;
+const MASK: u64 = APPEAR | VANISH | CHANGE | FAN_ONDIR;
+/// The name in an event about a directory itself: fanotify(7).
+const ITSELF: &[u8] = b".";
 /// Room for some 600 events.
 const BUFFER: usize = 65_536;
 /// More than any event needs: a read that leaves this much room has emptied the queue.
@@ -226,8 +228,8 @@ impl FanotifySource {
             self.learn_all(); // a move may be among the lost
             return;
         }
-        let Some(dir) = event.dir else { return };
-        let dir = match self.directories.find(dir, &self.marks) {
+        let Some(fid) = event.dir else { return };
+        let dir = match self.directories.find(fid, &self.marks) {
             Ok(Place::Relevant(dir)) => dir,
             Ok(Place::Outside) => return,
             Err(error) => {
@@ -236,11 +238,15 @@ impl FanotifySource {
                 return;
             }
         };
-        let Some(path) = child(&dir, OsStr::from_bytes(event.name)) else { return };
+        let (path, target) = match event.name {
+            ITSELF => (Some(dir), Some(fid)),
+            name => (child(&dir, OsStr::from_bytes(name)), event.target),
+        };
+        let Some(path) = path else { return };
         let tgid = u32::try_from(event.pid).ok().filter(|&tgid| tgid != 0).map(Tgid);
         let cause = Cause { tgid, after_time: self.empty_at, before_time };
         if self.marks.set.covers(&path) {
-            let target = event.target.map(|target| target.bytes().into());
+            let target = target.map(|target| target.bytes().into());
             self.pending.push_back(Item::Noted(Noted { path: path.clone(), mask: event.mask, target, cause }));
         }
         if event.mask & FAN_ONDIR != 0 && self.marks.is_relevant(&path) {

@@ -12,6 +12,7 @@ mod plan;
 mod request;
 mod selection;
 mod status;
+mod swap;
 mod time;
 
 use serde::de::DeserializeOwned;
@@ -23,7 +24,7 @@ pub use error::{ErrorCode, ErrorEnvelope, ErrorView};
 pub use log::{ChangeEvent, EventDetail, EventView, GapList, GapView, LogView, OperationEvent};
 pub use object::{
     BaseChainView, ChangeView, ContentView, DeedView, ObjectList, ObjectRow, ObjectView, OwnerList, OwnerSummary,
-    WhoView,
+    UserView, WhoView,
 };
 pub use plan::{
     ExportView, KeptView, LeftOutView, OperationView, OthersView, OutcomeView, PlanView, ProgressView, RefusalView,
@@ -35,6 +36,7 @@ pub use status::{
     BpfProgramView, JournalView, LossView, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
     TrackerState,
 };
+pub use swap::{FindingView, SwapRequest, SwapView};
 pub use time::{BadTime, TimeView};
 
 /// Name of the schema all documents follow.
@@ -83,6 +85,7 @@ documents!(
     GapList => "gaps",
     BlameView => "blame",
     PlanView => "plan",
+    SwapView => "swap",
     ProgressView => "progress",
     OperationView => "operation",
 );

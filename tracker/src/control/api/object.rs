@@ -117,6 +117,32 @@ pub struct ObjectView {
     pub history: Vec<ChangeView>,
     /// How many changes the journal holds of it.
     pub history_total: u64,
+    /// What uses a living set: rules, and sets it is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UserView>,
+    /// How many there are of them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub users_total: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Something that uses a set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserView {
+    /// Number in the journal.
+    pub id: ObjectId,
+    /// What people call it, its class first.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// Its content in one line.
+    pub text: String,
 }
 
 /// One act on one object.

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use crate::control::api::{
-    Envelope, ErrorCode, ErrorEnvelope, OperationView, PlanRequest, PlanView, ProgressView, ResetRequest, UndoRequest,
+    Envelope, ErrorCode, ErrorEnvelope, OperationView, PlanRequest, PlanView, ProgressView, ResetRequest, SwapRequest,
+    SwapView, UndoRequest,
 };
 use crate::control::failure::Failure;
 use crate::control::node::Node;
@@ -20,6 +21,12 @@ use super::{Answer, answer, line, lines};
 pub(in crate::control) async fn plan(State(api): State<Api>, body: Bytes) -> Answer<PlanView> {
     let request: PlanRequest = parsed(&body)?;
     api.blocking(move |node| Ok(answer(node.plan(&request)?))).await
+}
+
+/// `POST /v1/swap`
+pub(in crate::control) async fn swap(State(api): State<Api>, body: Bytes) -> Answer<SwapView> {
+    let request: SwapRequest = parsed(&body)?;
+    api.blocking(move |node| Ok(answer(node.swap(&request)?))).await
 }
 
 /// What a running reset reports.

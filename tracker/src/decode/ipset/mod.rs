@@ -11,7 +11,7 @@ mod users;
 
 pub use listing::{ListedSet, Listing};
 pub use order::orders;
-pub use users::used_by;
+pub use users::{used_by, used_by_legacy};
 
 /// `NFNL_SUBSYS_IPSET`.
 pub const SUBSYSTEM: u8 = 6;

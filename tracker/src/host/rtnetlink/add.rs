@@ -149,7 +149,8 @@ fn header(ifindex: Ifindex, is_up: bool) -> Vec<u8> {
 fn message(ifindex: Ifindex, link: &LinkSnapshot, keeps_mac: bool, lower: Option<Ifindex>) -> Vec<u8> {
     let mut body = header(ifindex, false);
     push(&mut body, IFLA_IFNAME, &nul_terminated(link.name.as_str()));
-    if keeps_mac && !link.mac.is_empty() {
+    // a bridge that lost its last port has none, which nobody may choose
+    if keeps_mac && link.mac.iter().any(|byte| *byte != 0) {
         push(&mut body, IFLA_ADDRESS, &link.mac);
     }
     push(&mut body, IFLA_MTU, &link.mtu.to_ne_bytes());

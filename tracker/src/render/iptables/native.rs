@@ -174,6 +174,14 @@ impl<'a> Native<'a> {
                 };
                 self.ports()?.set(offset, is_inverted, range)
             }
+            // both ports at once; inverted they are "not both", and iptables-save says "neither" all the same
+            Held::Payload { base: 2, offset: 0, length: 4, mask: None } if is_equality => {
+                let ([source, destination], []) = value.as_chunks::<2>() else { return None };
+                let [source, destination] = [source, destination].map(|port| u16::from_be_bytes(*port));
+                let ports = self.ports()?;
+                ports.set(0, is_inverted, [source; 2])?;
+                ports.set(2, is_inverted, [destination; 2])
+            }
             Held::Payload { base: 2, offset: 13, length: 1, mask } if is_equality && self.protocol? == (false, 6) => {
                 let mask = mask.map_or(Some(0xff), |mask| mask.first().copied())?;
                 self.ports()?.set_flags(is_inverted, mask, *value.first()?)

@@ -182,8 +182,8 @@ impl<'a> Rule<'a> {
             Kind::Forward(forward) => self.forward(forward),
             Kind::Reject(reject) => self.reject(reject),
             Kind::ObjectReference(reference) => self.object(reference),
-            // what follows a queue's number is written in another order by later versions
-            Kind::Queue(_) | Kind::Match(_) | Kind::Target(_) | Kind::Unknown | Kind::Last(_) => None,
+            Kind::Queue(queue) => self.queue(queue),
+            Kind::Match(_) | Kind::Target(_) | Kind::Unknown => None,
             other => {
                 let text = statement::plain(other)?;
                 self.push(text)

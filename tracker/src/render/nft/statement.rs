@@ -6,7 +6,7 @@ use super::datatype::Datatype;
 use super::protocol::Protocol;
 use super::symbols::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES};
 use super::value::{quoted, word};
-use crate::decode::nft::expr::{Data, Duplicate, Forward, Kind, Limit, Log, ObjectReference, Quota, Reject};
+use crate::decode::nft::expr::{Data, Duplicate, Forward, Kind, Limit, Log, ObjectReference, Queue, Quota, Reject};
 use crate::model::nft::Family;
 
 /// `accept`, `jump chain` and so on.
@@ -34,6 +34,8 @@ pub(super) fn plain(kind: &Kind<'_>) -> Option<String> {
     match kind {
         Kind::Counter(_) => Some("counter".to_owned()),
         Kind::Notrack => Some("notrack".to_owned()),
+        // when it was is left out, as are counters
+        Kind::Last(_) => Some("last".to_owned()),
         Kind::Limit(limit) => self::limit(limit),
         Kind::Quota(quota) => self::quota(quota),
         Kind::Log(log) => self::log(log),
@@ -227,6 +229,22 @@ impl<'a> Rule<'a> {
         if let Some(device) = device {
             text.push_str(&format!(" device {}", self.register_text(device, Datatype::Ifindex)?));
         }
+        self.push(text)
+    }
+
+    /// As nft 1.0 and later write it.
+    pub(super) fn queue(&mut self, queue: &Queue<'_>) -> Option<()> {
+        let mut text = "queue".to_owned();
+        let flags = queue.flags.unwrap_or_default();
+        (flags & !3 == 0).then_some(())?;
+        text.push_str(["", " flags bypass", " flags fanout", " flags bypass,fanout"][usize::from(flags)]);
+        let (first, total) = (queue.number.unwrap_or_default(), queue.total.unwrap_or_default());
+        text.push_str(" to ");
+        text.push_str(&match (queue.source, total) {
+            (Some(register), _) => self.register_text(register, Datatype::Integer)?,
+            (None, 0 | 1) => first.to_string(),
+            (None, total) => format!("{first}-{}", first.wrapping_add(total - 1)),
+        });
         self.push(text)
     }
 

@@ -8,6 +8,7 @@ mod links;
 mod nft;
 mod paths;
 mod selecting;
+mod swapping;
 mod sysctls;
 mod traffic;
 mod undoing;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
+use crate::rollback::Expectation;
 
 impl Scene {
     fn sysctl(&mut self, by: &str, name: &str, value: &str, before: Option<&str>) -> Subject {
@@ -39,4 +40,25 @@ fn a_value_is_set_back_when_it_is_known_and_nobody_elses() {
     refused.sort_unstable();
     assert_eq!(refused, ["sysctl net.core.somaxconn", "sysctl net.ipv4.conf.lo.route_localnet"]);
     assert!(plan.refusals().iter().any(|refusal| refusal.reason == Reason::EarlierUnknown), "{plan}");
+}
+
+#[test]
+fn the_routes_of_a_node_that_forwards_may_go_when_it_no_longer_does() {
+    let holds_without_routes = |name: &str| {
+        let mut scene = Scene::new();
+        scene.link(DOCKER, 7, "docker0", Some("bridge"), |_| {});
+        let route = scene.route(DOCKER, "fe80::", 128, Some(7), 2);
+        scene.sysctl(KUBE, name, "1", Some("0"));
+        let mut live = scene.live(&kubernetes());
+        let anycast = live.rt.iter_mut().find(|(subject, _)| *subject == route).expect("the route");
+        let Snapshot::Route(anycast) = &mut anycast.1 else { panic!("{anycast:?}") };
+        anycast.kind = 4;
+        let plan = scene.plan(&kubernetes());
+        assert_eq!(plan.steps().len(), 1, "{plan}");
+        let expectation = Expectation::new(&plan, &live);
+        live.rt.retain(|(subject, _)| *subject != route);
+        expectation.verify(&live).holds()
+    };
+    assert!(holds_without_routes("net.ipv6.conf.all.forwarding"));
+    assert!(!holds_without_routes("net.ipv4.ip_forward"));
 }

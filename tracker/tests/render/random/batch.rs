@@ -100,7 +100,8 @@ impl Tally {
                 Rendered { text, .. } => {
                     assert!(text.contains('['), "inexact without brackets: {text}");
                     let mark = text.split('[').nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
-                    self.inexact.entry(mark.to_owned()).or_insert_with(|| (0, text.clone())).0 += 1;
+                    let example = || (0, format!("{text}\n    of {}\n    for {theirs}", rule.join(" ")));
+                    self.inexact.entry(mark.to_owned()).or_insert_with(example).0 += 1;
                 }
             }
         }
@@ -158,7 +159,7 @@ impl Tally {
     /// Fails when anything was wrong, or fewer than so many in a hundred are exact.
     pub(crate) fn assert(&self, percent: usize) {
         assert!(self.wrong.is_empty(), "{}\n{self}", self.wrong.join("\n"));
-        assert!(self.rules >= 1000, "{self}");
+        assert!(self.rules >= 3000, "{self}");
         assert!(self.exact * 100 >= self.rules * percent, "{self}");
     }
 }

@@ -1,0 +1,135 @@
+//! Steps: what somebody does on a node.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::node::Node;
+use crate::scenario::cni::Pod;
+use crate::scenario::docker::Docker;
+use crate::scenario::firewalld::{Backend, Firewalld};
+use crate::scenario::podman::Podman;
+use crate::scenario::{cni, kube_proxy};
+use crate::{Failure, Result};
+
+/// A shell script.
+pub type Script = Cow<'static, str>;
+
+/// One step of a scenario, by the real programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// kube-proxy writes its ruleset for a number of services.
+    KubeProxy(usize),
+    /// kube-proxy removes what it no longer needs: services above a number, as its next synchronisation does.
+    KubeProxyShrinks(usize, usize),
+    /// The container runtime attaches a pod with a published port.
+    Attach(&'static str, u16),
+    /// The same with an IPv6 address as well.
+    AttachDualStack(&'static str, u16),
+    /// The same with limits to its bandwidth.
+    AttachShaped(&'static str, u16),
+    /// The container runtime detaches it.
+    Detach(&'static str),
+    /// The CNI's configuration and directories are installed.
+    InstallCni,
+    /// Something by a Kubernetes program: its name and what it does.
+    Kubernetes(&'static str, Script),
+    /// Something by somebody else's program.
+    Other(&'static str, Script),
+    /// Something by a logged-in administrator.
+    Admin(Script),
+    /// A real Docker daemon with a published port.
+    Docker,
+    /// Something done with Docker's own command line; `Docker` comes first.
+    WithDocker(Script),
+    /// A real firewalld that writes nftables rules.
+    Firewalld,
+    /// A real podman with a network and a published port.
+    Podman,
+}
+
+impl Step {
+    /// Whether it is Kubernetes' part, and so left out on the node that it is compared with.
+    pub fn is_kubernetes(&self) -> bool {
+        match self {
+            Self::KubeProxy(_) | Self::KubeProxyShrinks(..) | Self::Attach(..) | Self::Detach(_) => true,
+            Self::AttachDualStack(..) | Self::AttachShaped(..) => true,
+            Self::InstallCni | Self::Kubernetes(..) => true,
+            Self::Other(..) | Self::Admin(_) | Self::Docker | Self::WithDocker(_) | Self::Firewalld | Self::Podman => {
+                false
+            }
+        }
+    }
+}
+
+/// A node with what its steps keep running.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    node: &'a Node,
+    docker: Option<Docker<'a>>,
+    firewalld: Option<Firewalld>,
+    podman: Option<Podman<'a>>,
+    pods: Vec<(Pod, Value)>,
+}
+
+impl<'a> Stage<'a> {
+    /// Carries out steps in order.
+    ///
+    /// # Errors
+    /// The step that failed, with what it said.
+    pub fn run<'s>(node: &'a Node, steps: impl Iterator<Item = &'s Step>) -> Result<Self> {
+        let mut stage = Self { node, docker: None, firewalld: None, podman: None, pods: Vec::new() };
+        for step in steps {
+            stage.step(step).map_err(|failure| Failure(format!("{step:?}: {failure}")))?;
+        }
+        Ok(stage)
+    }
+
+    /// Whether Docker's published port answers; true without Docker.
+    pub fn docker_answers(&self) -> bool {
+        self.docker.as_ref().is_none_or(Docker::answers)
+    }
+
+    fn attach(&mut self, pod: Pod) -> Result<()> {
+        let result = cni::add(self.node, &pod)?;
+        self.pods.push((pod, result));
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Result<()> {
+        let node = self.node;
+        match step {
+            Step::KubeProxy(services) => kube_proxy::sync(node, *services),
+            Step::KubeProxyShrinks(from, to) => kube_proxy::shrink(node, *from, *to),
+            Step::InstallCni => cni::install(node),
+            Step::Attach(name, port) => self.attach(Pod::new(name, &[(*port, 80)])),
+            Step::AttachDualStack(name, port) => self.attach(Pod::new(name, &[(*port, 80)]).dual_stack()),
+            Step::AttachShaped(name, port) => self.attach(Pod::new(name, &[(*port, 80)]).shaped()),
+            Step::Detach(name) => {
+                let position = self.pods.iter().position(|(pod, _)| pod.name == *name);
+                let (pod, result) = self.pods.remove(position.ok_or_else(|| Failure(format!("no pod {name}")))?);
+                cni::del(node, &pod, &result)
+            }
+            Step::Kubernetes(program, script) | Step::Other(program, script) => node.run_as(program, script).map(drop),
+            Step::Admin(script) => node.admin_sh(script).map(drop),
+            Step::Docker => {
+                let docker = Docker::start(node)?;
+                docker.publish()?;
+                self.docker = Some(docker);
+                Ok(())
+            }
+            Step::WithDocker(script) => match &self.docker {
+                Some(docker) => docker.run(script).map(drop),
+                None => Err(Failure("no Docker daemon runs".to_owned())),
+            },
+            Step::Firewalld => {
+                self.firewalld = Some(Firewalld::start(node, Backend::Nftables)?);
+                Ok(())
+            }
+            Step::Podman => {
+                self.podman = Some(Podman::publish_one(node)?);
+                Ok(())
+            }
+        }
+    }
+}
