@@ -17,7 +17,10 @@ const DUMPS: [(&str, &str); 11] = [
     ("iptables-save", "iptables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("ip6tables-save", "ip6tables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("nft list ruleset", "nft --stateless list ruleset"),
-    ("ip link", "ip -details link show | sed -E 's/^[0-9]+: //; s/[a-z_]+_timer +[0-9.]+//g'"),
+    (
+        "ip link",
+        "ip -details link show | sed -E 's/^[0-9]+: //; s/[a-z_]+_timer +[0-9.]+//g; s/link-netnsid [0-9]+/link-netnsid N/'",
+    ),
     ("ip address", "ip -brief address show"),
     ("ip route", "ip route show table all; ip -6 route show table all | sed -E 's/ expires [0-9]+sec//'"),
     ("ip rule", "ip rule show; ip -6 rule show"),

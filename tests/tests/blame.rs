@@ -211,6 +211,92 @@ fn a_saved_dump_is_annotated_with_what_lives_and_what_is_gone() {
 }
 
 #[test]
+fn both_backends_are_shown_side_by_side_with_a_warning() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    let stderr = |args: &[&str]| {
+        let output = tracker.cli(args).expect("run");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    node.run_as("dockerd", "iptables-legacy -N DOCKER; iptables-legacy -A FORWARD -o docker0 -j DOCKER")
+        .expect("docker's");
+    node.admin_sh("iptables-legacy -P INPUT DROP").expect("a policy");
+    let legacy_alone = |tool: &str| {
+        let text = node.sh(&format!("{tool}-legacy-save | grep -v '^#'")).expect("saved");
+        text.lines()
+            .map(
+                |line| {
+                    if line.starts_with(':') { format!("{} [0:0]", without_counters(line)) } else { line.to_owned() }
+                },
+            )
+            .collect::<Vec<_>>()
+    };
+    // one backend: its own listing, and nothing to warn of
+    let live = listing(&tracker, &[]);
+    assert_same(&texts(&live), &legacy_alone("iptables"));
+    assert_eq!((owner(&live, "-o docker0"), owner(&live, ":DOCKER ")), ("docker exact".into(), "docker exact".into()));
+    let policy = live["lines"]
+        .as_array()
+        .expect("lines")
+        .iter()
+        .find(|line| line["text"] == ":INPUT DROP [0:0]")
+        .expect("INPUT");
+    let changed = usize::try_from(policy["changed"].as_u64().expect("a change")).expect("an index");
+    assert_eq!(live["deeds"][changed]["owner"], "admin/root");
+    assert_eq!(live["notes"], serde_json::json!([]));
+
+    node.admin_sh("iptables-nft -A FORWARD -o docker0 -j ACCEPT").expect("a rule");
+    node.run_as("firewalld", "iptables-nft -N DOCKER; iptables-nft -A FORWARD -o docker0 -j DOCKER").expect("a twin");
+    let live = listing(&tracker, &[]);
+    let mut both = vec!["# nf_tables, as iptables-nft-save prints it".to_owned()];
+    both.extend(saved(&node, "iptables"));
+    both.push("# legacy, as iptables-legacy-save prints it".to_owned());
+    both.extend(legacy_alone("iptables"));
+    assert_same(&texts(&live), &both);
+    let of_legacy = live["lines"].as_array().expect("lines").iter().filter(|line| line["legacy"] == true).count();
+    assert_eq!(of_legacy, legacy_alone("iptables").len() + 1);
+    let warned = stderr(&["blame"]);
+    assert!(warned.contains("both backends hold rules (2 rules of nf_tables, 1 legacy rule)"), "{warned}");
+    assert!(warned.contains("1 rule stands in both backends in the same words"), "{warned}");
+    // each of the twins is its own maker's
+    let twins: Vec<String> = live["lines"]
+        .as_array()
+        .expect("lines")
+        .iter()
+        .filter(|line| line["text"] == "-A FORWARD -o docker0 -j DOCKER")
+        .map(|line| {
+            live["deeds"][usize::try_from(line["deed"].as_u64().expect("a deed")).expect("an index")]["owner"]
+                .to_string()
+        })
+        .collect();
+    assert_eq!(twins, ["\"firewalld\"", "\"docker\""]);
+
+    assert_same(&texts(&listing(&tracker, &["legacy"])), &legacy_alone("iptables"));
+    let nft = listing(&tracker, &["nft"]);
+    assert!(nft["lines"].as_array().expect("lines").iter().all(|line| line["legacy"] == false), "{nft:#}");
+    assert!(stderr(&["blame", "nft"]).contains("`netdeed blame legacy` lists the legacy ones"));
+    assert!(!stderr(&["blame", "-6"]).contains("both backends"), "no rules of IPv6 there");
+    let only = tracker.text(&["blame", "--owner", "docker"]).expect("a listing");
+    let lines: Vec<&str> = only.lines().map(str::trim_start).collect();
+    assert!(lines[0].starts_with("# legacy") && lines.len() == 4, "{only}");
+
+    // a dump says which backend wrote it
+    for (tool, its) in [("iptables-legacy-save", "docker exact"), ("iptables-nft-save", "firewalld exact")] {
+        let dump = node.scratch().join(tool);
+        node.sh(&format!("{tool} > {}", dump.display())).expect("saved");
+        let view = listing(&tracker, &["--file", dump.to_str().expect("text")]);
+        assert_eq!(owner(&view, "-A FORWARD -o docker0 -j DOCKER"), its, "{tool}");
+        // without its comments it can be either's
+        node.sh(&format!("sed -i '/^#/d' {}", dump.display())).expect("cut");
+        let view = listing(&tracker, &["--file", dump.to_str().expect("text")]);
+        assert_eq!(owner(&view, "-A FORWARD -o docker0 -j DOCKER"), "not recorded", "{tool}");
+    }
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
 fn without_a_tracker_what_is_new_has_nobodys_name() {
     let node = Node::new().expect("a node");
     let files = Files::named(&node, "tracker");

@@ -285,3 +285,25 @@ fn what_others_need_is_refused_and_stays() {
     assert!(said.contains("refused"), "{said}");
     tracker.stop().expect("a clean stop");
 }
+
+#[test]
+fn the_kernels_trace_names_rules_of_legacy_tables() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    node.admin_sh("iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT").expect("a rule");
+    node.run_as("dockerd", "iptables-legacy -A FORWARD -d 192.0.2.1 -j DROP").expect("a rule");
+    // a chain of the same name in the other backend
+    node.run_as("firewalld", "iptables-nft -A FORWARD -j ACCEPT; iptables-nft -A FORWARD -j ACCEPT").expect("rules");
+    let packet = "IN=a OUT=b SRC=10.50.0.2 DST=192.0.2.1 LEN=34 ID=7 PROTO=UDP SPT=4000 DPT=53 LEN=14";
+    let netdeed = format!(
+        "{} --socket {}",
+        netdeed_tests::tracker::binary("netdeed").expect("built").display(),
+        files.socket.display()
+    );
+    let ask = format!("date --utc '+%Y-%m-%dT%H:%M:%S+0000 node kernel: TRACE: filter:FORWARD:rule:2 {packet}'");
+    let text = node.sh(&format!("{ask} | {netdeed} who trace")).expect("an answer");
+    assert!(text.contains("dropped by rule 2 of FORWARD, added by docker"), "{text}");
+    assert!(text.contains("-d 192.0.2.1/32 -j DROP") && !text.contains("firewalld"), "{text}");
+    tracker.stop().expect("a clean stop");
+}

@@ -103,6 +103,28 @@ fn a_reset_sets_back_what_nobody_else_set_since() {
 }
 
 #[test]
+fn a_node_goes_on_forwarding_when_others_rely_on_it() {
+    let reset = |others: &str| {
+        let node = Node::new().expect("a node");
+        let files = Files::named(&node, "tracker");
+        node.sh("sysctl -w net.ipv4.ip_forward=0").expect("a value to begin with");
+        let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+        run(&node, "kube-proxy", "sysctl -w net.ipv4.ip_forward=1");
+        run(&node, "dockerd", others);
+        let output = tracker.cli(&["reset", "--owner", "kubernetes", "--yes"]).expect("run");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        tracker.stop().expect("a clean stop");
+        (output.status.code(), node.sh("sysctl -n net.ipv4.ip_forward").expect("a value").trim() == "1", said)
+    };
+    let (exit, forwards, said) = reset("ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0");
+    assert!(exit == Some(3) && forwards && said.contains("172.17.0.1/16"), "{said}");
+    let (exit, forwards, said) = reset("sysctl -w net.ipv4.ip_forward=1");
+    assert!(exit == Some(3) && forwards && said.contains("changed by docker"), "{said}");
+    let (exit, forwards, said) = reset("ip link add docker0 type bridge");
+    assert!(exit == Some(0) && !forwards, "{said}");
+}
+
+#[test]
 fn writers_at_once_are_told_apart_or_not_named() {
     let node = Node::new().expect("a node");
     let files = Files::named(&node, "tracker");

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use netdeed_tracker::control::api::{
-    BpfProgramView, JournalView, LossView, SelfTestView, SourceState, SourceView, StatusView, TrackerState,
+    BpfProgramView, JournalView, LossView, RuleCounts, SelfTestView, SourceState, SourceView, StatusView, TrackerState,
 };
 
 use super::event::gap_text;
@@ -36,6 +36,12 @@ pub(crate) fn write_status(output: &Output, out: &mut dyn Write, status: &Status
         .map(|gap| format!("; the last until {}: {}", format_time(gap.to), gap_text(gap)))
         .unwrap_or_default();
     write_hanging(out, "gaps      ", 10, &format!("{}{gap}", status.gaps), output.width)?;
+    let RuleCounts { nft, legacy } = status.rules;
+    if nft > 0 && legacy > 0 {
+        let (nft, legacy) = (counted(nft, "rule", "rules"), counted(legacy, "legacy rule", "legacy rules"));
+        let text = format!("both hold rules: {nft} of nf_tables, {legacy}; `netdeed blame` shows them side by side");
+        write_hanging(out, "backends  ", 10, &text, output.width)?;
+    }
     write_sources(output, out, status)?;
     if !status.owners.is_empty() {
         writeln!(out)?;

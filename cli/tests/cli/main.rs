@@ -1,6 +1,6 @@
 //! The built binary against a small tracker: what it prints, where, and how it ends.
 
-use netdeed_tracker::{control, journal, model, query};
+use netdeed_tracker::{control, decode, journal, model, query};
 
 #[path = "../../../tracker/src/control/tests/fixture/mod.rs"]
 mod fixture;

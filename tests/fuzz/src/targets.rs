@@ -3,13 +3,15 @@
 //!
 //! Used by libFuzzer and, with the corpus and random mutations of it, by the tracker's tests.
 
+use std::collections::BTreeSet;
+
 use netdeed_tracker::capture::fanotify;
 use netdeed_tracker::decode::ipset::Listing as IpSets;
-use netdeed_tracker::decode::legacy::Layout;
-use netdeed_tracker::decode::{ioctl, ipset, legacy, nft, request, rtnl, task};
+use netdeed_tracker::decode::legacy::{self, Layout, TableInfo};
+use netdeed_tracker::decode::{ioctl, ipset, nft, request, rtnl, task};
 use netdeed_tracker::model::digest::DigestBuilder;
 use netdeed_tracker::model::ids::Handle;
-use netdeed_tracker::model::legacy::{LegacyFamily, LegacyItem, LegacySnapshot};
+use netdeed_tracker::model::legacy::{LegacyFamily, LegacyTable, table_digest};
 use netdeed_tracker::model::nft::{ElementSnapshot, Family, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot};
 use netdeed_tracker::model::observation::Observation;
 use netdeed_tracker::model::subject::{Snapshot, Subject};
@@ -159,26 +161,39 @@ fn fanotify_events(data: &[u8]) {
     }
 }
 
-/// First byte: the family; the rest replaces a legacy table.
+/// First byte: the family, and whether the kernel describes the table or a program hands it in; then the table.
 fn legacy_tables(data: &[u8]) {
-    let Some((first, bytes)) = data.split_first() else { return };
+    let [first, bytes @ ..] = data else { return };
     let family = LegacyFamily::ALL[usize::from(*first) % LegacyFamily::ALL.len()];
-    let content = match legacy::replacement(family, bytes) {
-        Ok(content) => content,
-        Err(malformed) => return drop(malformed.to_string()),
+    let layout = Layout::of(family);
+    let content = if first & 0x80 == 0 {
+        legacy::replacement(family, bytes)
+    } else {
+        let Some((info, entries)) = bytes.split_at_checked(layout.info_bytes()) else { return };
+        let Ok(info) = TableInfo::read(layout, info) else { return };
+        let Ok(parsed) = legacy::parse(layout, &info, entries) else { return };
+        let mut spans: Vec<_> = parsed.chains.iter().flat_map(|chain| chain.head.iter().chain(&chain.rules)).collect();
+        spans.extend(parsed.chains.iter().map(|chain| &chain.foot).chain([&parsed.tail]));
+        spans.sort_by_key(|span| span.start);
+        let end = spans.iter().try_fold(0, |at, span| (span.start == at).then_some(span.end));
+        assert_eq!(end, Some(entries.len()), "every byte is one entry's: {parsed:?}");
+        legacy::content(LegacyTable { family, name: "filter".into() }, &parsed, entries)
     };
-    let count: usize = content.chains.iter().map(|chain| 1 + chain.rules.len()).sum();
-    let _ = content.digest();
-    let objects = content.into_objects();
-    assert_eq!(objects.len(), 1 + count, "every chain and every rule");
-    for (subject, snapshot) in &objects {
-        let _ = (subject.to_string(), snapshot.digest());
-        if let (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) = (&subject.item, snapshot) {
-            let _ = (legacy::parts(Layout::of(family), &rule.entry), ipset::used_by_legacy(family, rule));
-            let name = chain.as_str().chars().filter(|c| !c.is_control()).collect::<String>();
-            sound(&render::iptables_legacy(family, &name, rule, &OneSet::new(0)));
+    let Ok(content) = content else { return };
+    let digest = content.digest();
+    let (table, chains) = (content.table.clone(), content.chains.len());
+    for chain in &content.chains {
+        for rule in &chain.rules {
+            assert!(!legacy::parts(layout, &rule.entry).is_empty(), "what is kept can be read again");
+            let _ = ipset::used_by_legacy(family, rule);
+            sound(&render::iptables_legacy(family, chain.name.as_str(), rule, &OneSet::new(0)));
         }
     }
+    let objects = content.into_objects();
+    let names: BTreeSet<_> = objects.iter().map(|(subject, _)| subject).collect();
+    assert_eq!(names.len(), objects.len(), "each has its name");
+    let again = table_digest(&table, objects.iter().map(|(subject, snapshot)| (subject, snapshot)));
+    assert!(again == digest || chains == 0, "a listing is the same table");
 }
 
 /// First byte: 0 an answer of the ip_set subsystem, or several; 1 a request to it.

@@ -3,6 +3,7 @@
 use super::scenario::Maker;
 use super::{Step, Timeline};
 use crate::accuracy::Random;
+use crate::scenario::kubernetes::{Backend, Firewall, Mode};
 
 pub(super) const TIMELINES: [Maker; 8] =
     [kube_proxy, pods, flannel, flannel_nft, calico, kubelet, ipvs, point_to_point];
@@ -11,9 +12,21 @@ fn kubernetes(program: &'static str, script: impl Into<super::Script>) -> Step {
     Step::Kubernetes(program, script.into())
 }
 
-/// kube-proxy in iptables mode: synchronises again and again, with more and fewer services.
+/// kube-proxy, with more and fewer services: a real one, or what it writes in iptables mode.
 fn kube_proxy(random: &mut Random, _: usize) -> Timeline {
     let (first, more) = (1 + random.below(20), 1 + random.below(20));
+    if let Some(mode) = [None, Some(Mode::Iptables), Some(Mode::Nftables)][random.below(3)] {
+        let [first, more] = [first, first + more].map(|count| u16::try_from(count).unwrap_or(1));
+        let steps = vec![
+            Step::RealKubeProxy(mode),
+            Step::Services(first),
+            Step::Services(more),
+            Step::Services(first),
+            Step::Services(0),
+            Step::Services(first),
+        ];
+        return Timeline { name: "real kube-proxy", boot: vec![Step::Network], steps };
+    }
     let mut steps = vec![Step::KubeProxy(first), Step::KubeProxy(first)];
     if random.below(2) == 0 {
         steps.push(Step::KubeProxy(first + more));
@@ -42,8 +55,14 @@ fn pods(random: &mut Random, _: usize) -> Timeline {
     Timeline::new("pods", steps)
 }
 
-/// flannel with VXLAN and iptables, as it wrote its rules before it had a chain of its own and since.
+/// flannel: a real one with a backend and a firewall of its four, or VXLAN and iptables as it wrote its rules before it had a chain of its own and since.
 fn flannel(random: &mut Random, _: usize) -> Timeline {
+    if random.below(2) == 0 {
+        let backend = [Backend::Vxlan, Backend::HostGateway][random.below(2)];
+        let firewall = [Firewall::Iptables, Firewall::Nftables][random.below(2)];
+        let steps = vec![Step::RealFlanneld(backend, firewall)];
+        return Timeline { name: "real flanneld", boot: vec![Step::Network], steps };
+    }
     let peers = 1 + random.below(5);
     let mut steps = vec![kubernetes(
         "flanneld",

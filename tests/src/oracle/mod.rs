@@ -26,7 +26,7 @@ pub struct Outcome {
     pub exit: Option<i32>,
     /// What the reset printed, with the tracker's log.
     pub said: String,
-    /// Whether a port that Docker publishes answers on the node after the reset; true when there is none.
+    /// Whether a port that Docker publishes answers as on the node without Kubernetes.
     pub docker_answers: bool,
 }
 
@@ -42,8 +42,9 @@ impl Outcome {
             (expected.join(), found)
         });
         let expected = expected.map_err(|_| Failure("the node without Kubernetes panicked".to_owned()))??;
+        let (expected, answers) = expected;
         let (found, outcome) = found?;
-        Ok(Self { diff: expected.diff(&found), ..outcome })
+        Ok(Self { diff: expected.diff(&found), docker_answers: outcome.docker_answers == answers, ..outcome })
     }
 
     /// Whether the two nodes are equal, nobody else's service suffered, and the reset says so: with 3 when it refused
@@ -53,18 +54,19 @@ impl Outcome {
     }
 }
 
-/// The node on which Kubernetes never ran.
-fn without(steps: &[Step]) -> Result<Canonical> {
+/// The node on which Kubernetes never ran, and whether Docker's port answers there.
+fn without(steps: &[Step]) -> Result<(Canonical, bool)> {
     let node = Node::new()?;
-    let _stage = Stage::run(&node, steps.iter().filter(|step| !step.is_kubernetes()))?;
-    Ok(Canonical::of(&node, &DIRS)?.neutral())
+    let stage = Stage::run(&node, steps.iter().filter(|step| !step.is_kubernetes()))?;
+    Ok((Canonical::of(&node, &DIRS)?.neutral(), stage.docker_answers()))
 }
 
 /// The watched node with everything, after a reset.
 fn with(steps: &[Step]) -> Result<(Canonical, Outcome)> {
     let node = Node::new()?;
     let tracker = Tracker::start(&node, &Files::named(&node, "tracker"), "")?;
-    let stage = Stage::run(&node, steps.iter())?;
+    let mut stage = Stage::run(&node, steps.iter())?;
+    stage.stop_kubernetes();
     let output = tracker.cli(&["reset", "--owner", "kubernetes", "--yes"])?;
     let said = [&output.stdout[..], &output.stderr, tracker.log().as_bytes()].map(String::from_utf8_lossy).concat();
     let found = Canonical::of(&node, &DIRS)?.neutral();

@@ -135,6 +135,7 @@ mod tests {
     fn every_timeline_has_its_turn_in_two_hundred_scenarios() {
         let seen: BTreeSet<&str> =
             (0..200).flat_map(|seed| Scenario::of(seed).timelines).map(|timeline| timeline.name).collect();
-        assert_eq!(seen.len(), kubernetes::TIMELINES.len() + others::TIMELINES.len(), "{seen:?}");
+        // two of Kubernetes' are by the real program or by what it writes
+        assert_eq!(seen.len(), kubernetes::TIMELINES.len() + others::TIMELINES.len() + 2, "{seen:?}");
     }
 }

@@ -61,7 +61,7 @@ impl Firewalld {
     pub fn start(node: &Node, backend: Backend) -> Result<Self> {
         let word = if backend == Backend::Nftables { "nftables" } else { "iptables" };
         node.sh(&format!(
-            "ip link add eth7 type veth peer name eth8
+            "ip link show eth7 2>/dev/null || ip link add eth7 type veth peer name eth8
              mkdir -p /run/dbus /etc/firewalld/zones /etc/firewalld/ipsets
              sed -i 's/^FirewallBackend=.*/FirewallBackend={word}/' /etc/firewalld/firewalld.conf"
         ))?;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, DigestBuilder};
 use super::ids::{ChainName, TableName};
+use super::nft::Family;
 use super::owner::Owner;
 
 /// Family of a legacy table whose content is read.
@@ -34,6 +35,15 @@ impl LegacyFamily {
             Self::Ip => "ip",
             Self::Ip6 => "ip6",
             Self::Arp => "arp",
+        }
+    }
+
+    /// The family of nf_tables that sees the same packets.
+    pub fn nft(self) -> Family {
+        match self {
+            Self::Ip => Family::Ip,
+            Self::Ip6 => Family::Ip6,
+            Self::Arp => Family::Arp,
         }
     }
 

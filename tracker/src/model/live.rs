@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ids::{Generation, Ifindex};
-use super::nft::TableRef;
 use super::path::{AbsPath, PathSnapshot};
 use super::subject::{Snapshot, Subject};
 use super::time::BootTime;
@@ -42,6 +41,8 @@ pub struct Ruleset {
     pub undecoded: usize,
     /// Names of links.
     pub links: BTreeMap<Ifindex, String>,
-    /// Tables of the legacy backend, which are beside it.
-    pub legacy: Vec<TableRef>,
+    /// Tables of the legacy backend, which are beside it: as in [`LiveState::legacy`].
+    pub legacy: Vec<(Subject, Snapshot)>,
+    /// Why the legacy backend's tables could not be read.
+    pub legacy_failure: Option<String>,
 }

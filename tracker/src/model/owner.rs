@@ -34,6 +34,11 @@ impl Owner {
         Self("kernel".to_owned())
     }
 
+    /// People who logged in.
+    pub fn admin() -> Self {
+        Self("admin".to_owned())
+    }
+
     /// The owner of what the tracker cannot attribute.
     pub fn unknown() -> Self {
         Self("unknown".to_owned())

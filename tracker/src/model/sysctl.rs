@@ -47,6 +47,15 @@ impl SysctlName {
         &self.0
     }
 
+    /// The address family that the whole node forwards by it: 2 for IPv4, 10 for IPv6.
+    pub fn forwards(&self) -> Option<u8> {
+        match self.0.as_str() {
+            "net/ipv4/ip_forward" => Some(2),
+            "net/ipv6/conf/all/forwarding" => Some(10),
+            _ => None,
+        }
+    }
+
     /// Whether it makes the node forward IPv6.
     pub fn is_ipv6_forwarding(&self) -> bool {
         self.0.strip_prefix("net/ipv6/conf/").is_some_and(|rest| rest.ends_with("/forwarding"))

@@ -14,8 +14,8 @@ use tracing::warn;
 use crate::capture::{self, CaptureError};
 use crate::causes::causes;
 use crate::control::api::{
-    JournalView, OperationView, PlanRequest, PlanView, ResetRequest, RunningView, SourceState, SourceView, StatusView,
-    SwapRequest, SwapView, TrackerState, UndoRequest,
+    JournalView, OperationView, PlanRequest, PlanView, ResetRequest, RuleCounts, RunningView, SourceState, SourceView,
+    StatusView, SwapRequest, SwapView, TrackerState, UndoRequest,
 };
 use crate::control::{Node, NodeError};
 use crate::host::real::RealHost;
@@ -393,5 +393,6 @@ fn empty_status(journal_dir: &Path) -> StatusView {
         gaps: 0,
         last_gap: None,
         owners: Vec::new(),
+        rules: RuleCounts::default(),
     }
 }

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use crate::control::api::{ObjectList, ObjectRow, OwnerSummary};
+use crate::control::api::{ObjectList, ObjectRow, OwnerSummary, RuleCounts};
 use crate::journal::{JournalError, ObjectFilter, Read};
+use crate::model::legacy::{LegacyItem, LegacySubject};
+use crate::model::nft::{NftItem, NftSubject};
 use crate::model::object::Object;
 use crate::model::owner::Owner;
+use crate::model::subject::Subject;
 
 use super::actor::Actors;
 use super::content::content_text;
@@ -45,6 +48,15 @@ pub fn list(journal: &dyn Read, filter: &ObjectFilter, limit: Option<u64>) -> Re
 /// # Errors
 /// [`JournalError`] when the journal cannot be read.
 pub fn owners(journal: &dyn Read, filter: &ObjectFilter) -> Result<Vec<OwnerSummary>, JournalError> {
+    Ok(summary(journal, filter)?.0)
+}
+
+/// What each owner has, and how many rules each backend has.
+pub(super) fn summary(
+    journal: &dyn Read,
+    filter: &ObjectFilter,
+) -> Result<(Vec<OwnerSummary>, RuleCounts), JournalError> {
+    let mut rules = RuleCounts::default();
     let mut summaries: BTreeMap<Owner, OwnerSummary> = BTreeMap::new();
     journal.visit(&scoped(journal, filter)?, &mut |object| {
         let owner = object.owner();
@@ -58,11 +70,16 @@ pub fn owners(journal: &dyn Read, filter: &ObjectFilter) -> Result<Vec<OwnerSumm
             }),
         };
         summary.total += 1;
+        match &object.subject {
+            Subject::Nft(NftSubject { item: NftItem::Rule { .. }, .. }) => rules.nft += 1,
+            Subject::Legacy(LegacySubject { item: LegacyItem::Rule { .. }, .. }) => rules.legacy += 1,
+            _ => {}
+        }
         *summary.classes.entry(object.class()).or_default() += 1;
         *summary.certainties.entry(object.certainty()).or_default() += 1;
         ControlFlow::Continue(())
     })?;
-    Ok(summaries.into_values().collect())
+    Ok((summaries.into_values().collect(), rules))
 }
 
 fn scoped(journal: &dyn Read, filter: &ObjectFilter) -> Result<ObjectFilter, JournalError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::control::api::{JournalView, StatusView, TrackerState};
 use crate::journal::{JournalError, ObjectFilter, Read, Stats};
 
-use super::list::owners;
+use super::list::summary;
 use super::log::gaps;
 
 /// The status when no tracker runs.
@@ -16,6 +16,7 @@ pub fn stopped_status(journal: &dyn Read, directory: &Path) -> Result<StatusView
     let scope = journal.scope()?;
     let Stats { entries, live_objects, removed_objects, bytes_on_disk } = journal.stats()?;
     let mut gaps = gaps(journal)?;
+    let (owners, rules) = summary(journal, &ObjectFilter::default())?;
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         state: TrackerState::Stopped,
@@ -37,6 +38,7 @@ pub fn stopped_status(journal: &dyn Read, directory: &Path) -> Result<StatusView
         losses: Vec::new(),
         gaps: gaps.len() as u64,
         last_gap: gaps.pop(),
-        owners: owners(journal, &ObjectFilter::default())?,
+        owners,
+        rules,
     })
 }

@@ -131,6 +131,11 @@ pub enum Reason {
     EarlierUnknown,
     /// Its live state was not read, so nothing is known about it now.
     NotRead,
+    /// It makes the node forward packets, and others came to use the node's network since, who may have found it set.
+    ReliedOn {
+        /// What of theirs.
+        by: Parties,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -156,6 +161,7 @@ impl fmt::Display for Reason {
             Self::Altered { by } => write!(f, "it is not the selected owner's, but {by} changed it last"),
             Self::EarlierUnknown => f.write_str("the value it had before is not known"),
             Self::NotRead => f.write_str("its live state was not read"),
+            Self::ReliedOn { by } => write!(f, "{by} came after it was set and may need it"),
         }
     }
 }
@@ -180,6 +186,7 @@ impl Reason {
             Self::Altered { .. } => "see its history and set the earlier content by hand",
             Self::EarlierUnknown => "set it by hand; `capture.sysctls` names sysctls to read at the start",
             Self::NotRead => "plan again",
+            Self::ReliedOn { .. } => "set it back by hand when nobody else needs it",
         }
     }
 }

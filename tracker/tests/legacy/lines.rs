@@ -73,8 +73,63 @@ fn lines_are_those_of_iptables_legacy_save() {
                 outcome.compare(*can_be_exact, &format!("{tool} {table} {rule}"), expected, &ours);
             }
         }
-        println!("refused: {refused:#?}");
+        // to clamp, the kernel wants to be told that it is about SYN segments
+        assert!(refused.keys().all(|rule| rule.contains("-j TCPMSS") && !rule.contains("SYN")), "{refused:#?}");
         outcome.assert();
         assert!(outcome.exact >= 430, "{}", outcome.exact);
+    });
+}
+
+/// Rules in the words of `arptables-legacy`.
+const ARP: &[&str] = &[
+    "-j DROP",
+    "-j OTHER",
+    "-l 6 --h-type 3 -j QUEUE",
+    "! --opcode 2 ! --h-type 1 ! --proto-type 0x800 ! -i eth1 -j RETURN",
+    "-s 10.0.0.1 ! -d 10.0.0.0/8 -i eth0 --opcode 1 --source-mac 00:11:22:33:44:55 -j DROP",
+    "-i eth+ ! -s 10.0.0.3 --proto-type 0x800 --h-type 1 -j ACCEPT",
+    "-s 10.0.0.0/9",
+    "! -d 10.1.2.3/255.0.255.0",
+    "--opcode 77/255",
+    "--opcode 300",
+    "--h-type 1a/0xff",
+    "! -l 6/3",
+    "--proto-type 0x800/0xff00",
+    "-i +",
+    "--source-mac 00:11:22:00:00:00/ff:ff:ff:00:00:00 ! --destination-mac 01:00:00:00:00:00/01:00:00:00:00:00",
+    "-l 6 -j mangle --mangle-ip-s 1.2.3.4 --mangle-mac-d 00:01:02:03:04:05",
+    "-j mangle --mangle-ip-d 1.2.3.4 --mangle-target CONTINUE",
+    "-l 6 -j mangle --mangle-mac-s 0:1:2:3:4:5 --mangle-ip-s 1.2.3.4 --mangle-target DROP",
+    "-j CLASSIFY --set-class ab:cd",
+    "-j MARK --set-mark 0x30",
+    "-j MARK --and-mark 3",
+    "-j MARK --or-mark 3",
+];
+
+#[test]
+fn lines_of_arp_tables_are_those_of_arptables_legacy() {
+    in_netns(|| {
+        let arptables = |args: &str| {
+            let mut words = vec!["arptables-legacy"];
+            words.extend(args.split(' '));
+            run(&words, "").unwrap_or_else(|error| panic!("arptables-legacy {args}: {error}"))
+        };
+        arptables("-N OTHER");
+        ARP.iter().for_each(|rule| drop(arptables(&format!("-A INPUT {rule}"))));
+        let listed = arptables("-n -L INPUT");
+        let expected: Vec<&str> = listed
+            .lines()
+            .filter(|line| !line.starts_with("Chain ") && !line.starts_with('#'))
+            .map(str::trim_end)
+            .collect();
+        let contents = contents().expect("reads");
+        let filter = contents.iter().find(|it| it.table.family == LegacyFamily::Arp).expect("arp filter");
+        let chain = filter.chains.iter().find(|chain| chain.name.as_str() == "INPUT").expect("INPUT");
+        assert_eq!(chain.rules.len(), ARP.len());
+        for ((rule, expected), given) in chain.rules.iter().zip(&expected).zip(ARP) {
+            let ours = iptables_legacy(LegacyFamily::Arp, "INPUT", rule, &());
+            assert!(ours.is_exact, "{given}: {ours:?}");
+            assert_eq!(ours.text, format!("-A INPUT {expected}").trim_end(), "{given}");
+        }
     });
 }

@@ -1,5 +1,6 @@
 //! Legacy tables in network namespaces of their own: read, rendered as iptables-legacy-save prints them, and the same
-//! whether the kernel or the program that wrote them is asked. Needs root, `iptables-legacy` and `ip6tables-legacy`.
+//! whether the kernel or the program that wrote them is asked. Needs root, `iptables-legacy`, `ip6tables-legacy` and
+//! `arptables-legacy`.
 
 mod lines;
 #[path = "../render/harness.rs"]

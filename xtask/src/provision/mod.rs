@@ -10,9 +10,10 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 19] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
+    ("/usr/sbin/arptables-legacy", "arptables"),
     ("/usr/sbin/ipset", "ipset"),
     ("/usr/sbin/dockerd", "docker.io"),
     ("/usr/sbin/firewalld", "firewalld"),

@@ -59,10 +59,12 @@ pub(crate) struct BlameArgs {
 /// In whose words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum SyntaxWord {
-    /// As iptables-save prints it
+    /// As iptables-save prints it, both backends
     Iptables,
     /// As `nft list ruleset` prints it
     Nft,
+    /// As iptables-legacy-save prints it: the legacy backend alone
+    Legacy,
 }
 
 pub(crate) async fn run(global: &Global, output: &Output, args: BlameArgs) -> Result<(), CliError> {
@@ -75,6 +77,7 @@ pub(crate) async fn run(global: &Global, output: &Output, args: BlameArgs) -> Re
     let syntax = args.syntax.map(|word| match word {
         SyntaxWord::Iptables => Syntax::Iptables,
         SyntaxWord::Nft => Syntax::Nft,
+        SyntaxWord::Legacy => Syntax::Legacy,
     });
     let query = BlameQuery { syntax, family, table: args.table, chain: args.chain, owner: args.owner };
     let mut show = Show { output, group: args.group, writer: None, whole: None, lines: 0 };

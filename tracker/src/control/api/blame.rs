@@ -14,19 +14,21 @@ use super::time::TimeView;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Syntax {
-    /// `iptables-save` or `ip6tables-save`.
+    /// `iptables-save` or `ip6tables-save`: nf_tables' tables that iptables knows, then those of the legacy backend.
     Iptables,
     /// `nft -s list ruleset`.
     Nft,
+    /// `iptables-legacy-save` or `ip6tables-legacy-save`, only the legacy backend.
+    Legacy,
 }
 
 /// Which lines of the live ruleset are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BlameQuery {
-    /// In whose words; without it `iptables` where one of its tables is there, else `nft`.
+    /// In whose words; without it `iptables` where one of its tables or a legacy rule is there, else `nft`.
     pub syntax: Option<Syntax>,
-    /// Only tables of this family; `ip` for `iptables` when not given.
+    /// Only tables of this family; `ip` for `iptables` and `legacy` when not given.
     pub family: Option<Family>,
     /// Only tables of this name.
     pub table: Option<String>,
@@ -56,6 +58,9 @@ pub struct BlameLine {
     pub text: String,
     /// Whether the tool prints exactly this; else brackets say what cannot be written its way.
     pub exact: bool,
+    /// Whether the line is of the legacy backend.
+    #[serde(default)]
+    pub legacy: bool,
     /// What the line is about; `null` for a line that is only the tool's own, such as `COMMIT`.
     pub class: Option<Class>,
     /// The object in the journal; `null` with a class means that the journal does not know it.

@@ -33,7 +33,7 @@ pub use plan::{
 pub use request::{BadRequest, FollowQuery, LogQuery, ObjectsQuery, WhoQuery};
 pub use selection::{ExportFormat, PlanRequest, ResetRequest, UndoRequest};
 pub use status::{
-    BpfProgramView, JournalView, LossView, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
+    BpfProgramView, JournalView, LossView, RuleCounts, SelfTestView, SetAsideView, SourceState, SourceView, StatusView,
     TrackerState,
 };
 pub use swap::{FindingView, SwapRequest, SwapView};

@@ -40,6 +40,18 @@ pub struct StatusView {
     pub last_gap: Option<GapView>,
     /// What each owner has.
     pub owners: Vec<OwnerSummary>,
+    /// Rules of each backend.
+    #[serde(default)]
+    pub rules: RuleCounts,
+}
+
+/// Rules of each backend. Where both have some, a packet meets both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCounts {
+    /// Of nf_tables.
+    pub nft: u64,
+    /// Of legacy tables.
+    pub legacy: u64,
 }
 
 impl StatusView {

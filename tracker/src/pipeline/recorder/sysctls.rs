@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::attribution::verdict::Judge;
 use crate::capture::sysctl;
 use crate::lineage::Candidates;
-use crate::model::ids::Tgid;
+use crate::model::ids::{ObjectId, Tgid};
 use crate::model::observation::SysctlWrite;
 use crate::model::owner::{Attribution, Evidence};
 use crate::model::subject::{Snapshot, Subject};
@@ -49,6 +49,25 @@ impl Recorder {
         if let Some(effect) = self.effect_of_value(name, value) {
             let attribution = self.who_set(writers, *after, *before);
             self.apply(effect, &attribution, None);
+        } else if let Some(known) = self.world.get(&Subject::Sysctl(name.clone())) {
+            let id = known.id;
+            let attribution = self.who_set(writers, *after, *before);
+            self.set_again(id, name, &attribution);
+        }
+    }
+
+    /// Records that somebody else wants the value that it has: it is not the first one's alone any more.
+    fn set_again(&mut self, id: ObjectId, name: &SysctlName, attribution: &Attribution) {
+        let waiting = self.changes.iter().rev().find(|change| change.object == id);
+        let last = waiting.map(|change| change.deed.attribution.owner().clone()).or_else(|| {
+            let object = self.journal.object(id).ok()??;
+            Some(object.changed.unwrap_or(object.created).attribution.owner().clone())
+        });
+        if last.as_ref() == Some(attribution.owner()) {
+            return;
+        }
+        if let Some(content) = self.content(id) {
+            self.apply(Effect::changed(id, Subject::Sysctl(name.clone()), content), attribution, None);
         }
     }
 

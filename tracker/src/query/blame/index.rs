@@ -8,6 +8,7 @@ use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::digest::Digest;
 use crate::model::ids::{ActorId, Handle, ObjectId};
 use crate::model::ipset::IpSetSnapshot;
+use crate::model::legacy::LegacyItem;
 use crate::model::live::Ruleset;
 use crate::model::nft::NftItem;
 use crate::model::object::{Deed, Object};
@@ -147,6 +148,7 @@ impl Index {
         BlameLine {
             text,
             exact,
+            legacy: matches!(subject, Subject::Legacy(_)),
             class: Some(Class::of(subject, snapshot)),
             object: known.map(|known| known.object),
             deed: known.map(|known| known.deed),
@@ -157,5 +159,9 @@ impl Index {
 
 /// Whether the line of a thing shows what can be changed of it.
 fn shows_changes(subject: &Subject) -> bool {
-    matches!(subject, Subject::Nft(nft) if !matches!(nft.item, NftItem::Rule { .. }))
+    match subject {
+        Subject::Nft(nft) => !matches!(nft.item, NftItem::Rule { .. }),
+        Subject::Legacy(legacy) => matches!(legacy.item, LegacyItem::Chain(_)),
+        _ => false,
+    }
 }

@@ -6,6 +6,7 @@ use crate::control::api::{BlameLine, BlameView, Syntax};
 use crate::model::owner::Owner;
 use crate::model::subject::{Snapshot, Subject};
 
+use super::backends::Twins;
 use super::index::Index;
 
 /// Lines of one part.
@@ -17,6 +18,11 @@ pub(super) struct Sink<'a> {
     owner: Option<&'a Owner>,
     /// Heads of the open blocks that were not shown yet, the outermost first.
     heads: Vec<Option<BlameLine>>,
+    /// How many of the heads are above tables.
+    above: usize,
+    /// Whether lines are of the legacy backend.
+    is_legacy: bool,
+    twins: Twins,
     part: BlameView,
     each: &'a mut dyn FnMut(BlameView) -> ControlFlow<()>,
 }
@@ -29,7 +35,20 @@ impl<'a> Sink<'a> {
         each: &'a mut dyn FnMut(BlameView) -> ControlFlow<()>,
     ) -> Self {
         let part = BlameView { syntax, lines: Vec::new(), deeds: index.take_deeds(), notes: Vec::new() };
-        Self { index, owner, heads: Vec::new(), part, each }
+        let (heads, twins) = (Vec::new(), Twins::default());
+        Self { index, owner, heads, above: 0, is_legacy: false, twins, part, each }
+    }
+
+    /// Begins the tables of a backend; a heading is shown with the first of its lines.
+    pub(super) fn backend(&mut self, is_legacy: bool, heading: Option<&str>) {
+        self.is_legacy = is_legacy;
+        self.heads = heading.into_iter().map(|text| Some(self.plain_line(text))).collect();
+        self.above = self.heads.len();
+    }
+
+    fn plain_line(&self, text: &str) -> BlameLine {
+        let (text, legacy) = (text.to_owned(), self.is_legacy);
+        BlameLine { text, exact: true, legacy, class: None, object: None, deed: None, changed: None }
     }
 
     /// What the journal knows.
@@ -51,7 +70,7 @@ impl<'a> Sink<'a> {
     ) -> ControlFlow<()> {
         let head = self.index.line(text, exact, subject, snapshot);
         let is_wanted = self.owner.is_none_or(|owner| self.index.is_of(&head, owner));
-        self.heads.resize(depth, None);
+        self.heads.resize(self.above + depth, None);
         self.heads.push(Some(head));
         if is_wanted { self.flush_heads() } else { ControlFlow::Continue(()) }
     }
@@ -76,12 +95,13 @@ impl<'a> Sink<'a> {
         if self.owner.is_some() {
             return ControlFlow::Continue(());
         }
-        let text = text.to_owned();
-        self.push(BlameLine { text, exact: true, class: None, object: None, deed: None, changed: None })
+        self.flush_heads()?;
+        self.push(self.plain_line(text))
     }
 
     /// Hands over what is left; one part at least.
     pub(super) fn finish(mut self) -> ControlFlow<()> {
+        self.part.notes.extend(self.twins.warning());
         self.flush()
     }
 
@@ -91,6 +111,7 @@ impl<'a> Sink<'a> {
     }
 
     fn push(&mut self, line: BlameLine) -> ControlFlow<()> {
+        self.twins.note(&line);
         self.part.lines.push(line);
         if self.part.lines.len() >= PART { self.flush() } else { ControlFlow::Continue(()) }
     }

@@ -2,6 +2,7 @@
 
 use super::super::line::Line;
 use super::super::{Rendered, Surroundings};
+use super::arp;
 use super::extension::Extensions;
 use super::native::Native;
 use super::words::plain;
@@ -67,7 +68,7 @@ impl<'a> Fixed<'a> {
     }
 }
 
-/// `-A CHAIN ...` for a rule of an `ip` or `ip6` table, in the words of iptables-legacy-save 1.8.9.
+/// `-A CHAIN ...` for a rule of a legacy table, in the words of iptables-legacy-save 1.8.9 or arptables-legacy 0.0.5.
 pub fn iptables_legacy(
     family: LegacyFamily,
     chain: &str,
@@ -75,9 +76,13 @@ pub fn iptables_legacy(
     surroundings: &dyn Surroundings,
 ) -> Rendered {
     let mut line = Line::new();
-    write!(line, "-A {chain}");
-    let is_ipv6 = family == LegacyFamily::Ip6;
-    if family == LegacyFamily::Arp || write_rule(&mut line, is_ipv6, rule, surroundings).is_none() {
+    line.push("-A");
+    plain(&mut line, chain.as_bytes());
+    let written = match family {
+        LegacyFamily::Ip | LegacyFamily::Ip6 => write_rule(&mut line, family == LegacyFamily::Ip6, rule, surroundings),
+        LegacyFamily::Arp => arp::write_rule(&mut line, rule),
+    };
+    if written.is_none() {
         line.mark(format_args!("entry of {} bytes", rule.entry.len()));
     }
     line.finish()

@@ -8,6 +8,7 @@
 //! not the rule's; here each revision is read as what it is.
 
 mod address;
+mod arp;
 mod connection;
 mod extension;
 mod ipv6;

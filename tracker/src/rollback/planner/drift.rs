@@ -30,8 +30,11 @@ pub(super) fn drift(object: &Object, live: &Snapshot, selection: &Selection) -> 
     let changed = object.changed.as_ref()?;
     if is_somebody_else(changed, live, selection) {
         let changer = changed.attribution.owner();
-        let expected = format!("content by {}", object.owner());
-        return Some(Reason::Drifted { expected, found: "other content".to_owned(), by: Some(changer.clone()) });
+        let (expected, found) = match live {
+            Snapshot::Sysctl(_) => (format!("a value that only {} set", object.owner()), "it set again"),
+            _ => (format!("content by {}", object.owner()), "other content"),
+        };
+        return Some(Reason::Drifted { expected, found: found.to_owned(), by: Some(changer.clone()) });
     }
     None
 }

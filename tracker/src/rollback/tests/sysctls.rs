@@ -88,3 +88,24 @@ fn the_routes_of_a_node_that_forwards_may_go_when_it_no_longer_does() {
     assert!(holds_without_routes("net.ipv6.conf.all.forwarding"));
     assert!(!holds_without_routes("net.ipv4.ip_forward"));
 }
+
+#[test]
+fn a_node_goes_on_forwarding_for_those_who_came_since() {
+    let refused = |by: &str, address: &str, prefix: u8, comes_first: bool| {
+        let mut scene = Scene::new();
+        scene.link(NOBODY, 7, "br0", Some("bridge"), |_| {});
+        if comes_first {
+            scene.address(by, 7, address, prefix, false);
+        }
+        scene.sysctl(KUBE, "net.ipv4.ip_forward", "1", Some("0"));
+        if !comes_first {
+            scene.address(by, 7, address, prefix, false);
+        }
+        let plan = scene.plan(&kubernetes());
+        plan.refusals().iter().any(|refusal| matches!(refusal.reason, Reason::ReliedOn { .. }))
+    };
+    assert!(refused(DOCKER, "172.17.0.1", 16, false));
+    assert!(!refused(DOCKER, "172.17.0.1", 16, true), "it did without");
+    assert!(!refused(DOCKER, "fd00::1", 64, false), "another family");
+    assert!(!refused(KUBE, "10.244.0.1", 24, false), "its own");
+}

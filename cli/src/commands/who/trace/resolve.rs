@@ -39,8 +39,9 @@ pub(super) struct Found {
 /// Asks the tracker, each question once.
 pub(super) struct Resolver {
     client: Client,
-    chains: HashMap<(ChainKey, bool), ChainRules>,
-    moved: HashMap<ChainKey, Option<TimeView>>,
+    chains: HashMap<(ChainKey, &'static str), ChainRules>,
+    /// By whether it is of the legacy backend, too.
+    moved: HashMap<(ChainKey, bool), Option<TimeView>>,
 }
 
 impl Resolver {
@@ -56,11 +57,22 @@ impl Resolver {
 
     /// What a packet met.
     pub(super) async fn find(&mut self, hit: &Hit) -> Result<Found, CliError> {
+        if hit.is_logged {
+            let found = self.find_in(hit, true).await?;
+            if found.object.is_some() {
+                return Ok(found);
+            }
+        }
+        self.find_in(hit, false).await
+    }
+
+    /// What a packet met in one of the backends.
+    async fn find_in(&mut self, hit: &Hit, is_legacy: bool) -> Result<Found, CliError> {
         match &hit.what {
             What::Handle(handle) => self.who(rule(hit, None, Some(*handle))).await,
-            What::Position(position) => self.at_position(hit, *position).await,
+            What::Position(position) => self.at_position(hit, *position, is_legacy).await,
             What::Text(text) => self.by_text(hit, text).await,
-            What::Policy => self.who(chain(hit)).await,
+            What::Policy => self.who(WhoQuery { legacy: is_legacy, ..chain(hit) }).await,
             What::Return => Ok(Found::default()),
         }
     }
@@ -77,12 +89,12 @@ impl Resolver {
     }
 
     /// Positions are those of now. They were the same then if nothing was added to the chain or taken out since.
-    async fn at_position(&mut self, hit: &Hit, position: u64) -> Result<Found, CliError> {
-        let mut found = self.who(rule(hit, Some(position), None)).await?;
+    async fn at_position(&mut self, hit: &Hit, position: u64, is_legacy: bool) -> Result<Found, CliError> {
+        let mut found = self.who(WhoQuery { legacy: is_legacy, ..rule(hit, Some(position), None) }).await?;
         if found.object.is_none() {
             return Ok(found);
         }
-        let moved = self.last_move(hit).await?;
+        let moved = self.last_move(hit, is_legacy).await?;
         found.note = match (hit.time.map(moment), moved) {
             (Some(then), Some(moved)) if moved > then => {
                 Some(format!("the chain was changed at {}, after the packet: position of now", format_time(moved)))
@@ -90,21 +102,24 @@ impl Resolver {
             (Some(_), _) => None,
             (None, _) => Some("position of now: the line does not say when it was written".to_owned()),
         };
-        if hit.is_logged && found.note.is_none() {
+        if hit.is_logged && !is_legacy && found.note.is_none() {
             found.note = Some("the kernel logs this of legacy tables; taken for the table of iptables-nft".to_owned());
         }
         Ok(found)
     }
 
     /// When a rule was last added to a chain, taken out or rewritten, as far as the journal goes back.
-    async fn last_move(&mut self, hit: &Hit) -> Result<Option<TimeView>, CliError> {
-        let key = key_of(hit);
+    async fn last_move(&mut self, hit: &Hit, is_legacy: bool) -> Result<Option<TimeView>, CliError> {
+        let key = (key_of(hit), is_legacy);
         if let Some(known) = self.moved.get(&key) {
             return Ok(*known);
         }
         let query = ObjectsQuery { class: Some("rule".to_owned()), removed: true, ..Default::default() };
         let list = self.client.objects(&query).await?;
-        let prefix = format!("rule {} {} {} handle ", key.0, key.1, key.2);
+        let prefix = match &key {
+            ((family, table, chain), true) => format!("rule legacy {family} {table} {chain} "),
+            ((family, table, chain), false) => format!("rule {family} {table} {chain} handle "),
+        };
         let rows = list.objects.into_iter().filter(|row| row.name.starts_with(&prefix));
         let moved = rows.flat_map(|row| [Some(row.created), row.rewritten, row.removed]).flatten().max();
         self.moved.insert(key, moved);
@@ -131,7 +146,12 @@ impl Resolver {
 
     /// The rules of the chain that a packet was in.
     pub(super) async fn rules(&mut self, hit: &Hit, syntax: Syntax) -> Result<ChainRules, CliError> {
-        let key = (key_of(hit), syntax == Syntax::Nft);
+        let word = match syntax {
+            Syntax::Iptables => "iptables",
+            Syntax::Nft => "nft",
+            Syntax::Legacy => "legacy",
+        };
+        let key = (key_of(hit), word);
         if let Some(known) = self.chains.get(&key) {
             return Ok(known.clone());
         }
@@ -146,8 +166,10 @@ impl Resolver {
         let mut rules = ChainRules::default();
         let mut owners: Vec<String> = Vec::new();
         while let Some(BlameView { lines, deeds, .. }) = parts.next().await? {
+            let is_rule =
+                |line: &BlameLine| line.class == Some(Class::Rule) && line.legacy == (syntax == Syntax::Legacy);
             owners.extend(deeds.iter().map(|deed| format!("{} {}", deed.owner, deed.certainty)));
-            for line in lines.into_iter().filter(|line| line.class == Some(Class::Rule)) {
+            for line in lines.into_iter().filter(|line| is_rule(line)) {
                 let owner = line.deed.and_then(|deed| owners.get(usize::try_from(deed).ok()?)).cloned();
                 rules.rules.push((line, owner.unwrap_or_else(|| "not recorded".to_owned())));
             }
@@ -156,8 +178,11 @@ impl Resolver {
         Ok(rules)
     }
 
-    /// The words that the chain's table is listed in.
-    pub(super) fn syntax_of(hit: &Hit) -> Syntax {
+    /// The words that the chain's table is listed in; `name` is that of a thing in it.
+    pub(super) fn syntax_of(hit: &Hit, name: &str) -> Syntax {
+        if name.split(' ').nth(1) == Some("legacy") {
+            return Syntax::Legacy;
+        }
         let table = TableRef { family: hit.family, name: hit.table.as_str().into() };
         if is_iptables(&table) { Syntax::Iptables } else { Syntax::Nft }
     }

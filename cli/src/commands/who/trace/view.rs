@@ -87,7 +87,7 @@ pub(super) async fn view(
     if let (Some((hit, found)), Some(step)) = (last, steps.iter().rfind(|step| step.kind != "return")) {
         outcome = sentence(hit, step, &found);
         if let (Some(object), Some(_)) = (&found.object, &outcome) {
-            around = neighbours(resolver, hit, object.id).await?;
+            around = neighbours(resolver, hit, object).await?;
         }
     }
     Ok(TraceView { packet, text, steps, outcome, around })
@@ -172,9 +172,9 @@ fn by(step: &Step, verb: &str) -> String {
     }
 }
 
-async fn neighbours(resolver: &mut Resolver, hit: &Hit, decided: ObjectId) -> Result<Vec<Around>, CliError> {
-    let rules = resolver.rules(hit, Resolver::syntax_of(hit)).await?.rules;
-    let Some(at) = rules.iter().position(|(line, _)| line.object == Some(decided)) else { return Ok(Vec::new()) };
+async fn neighbours(resolver: &mut Resolver, hit: &Hit, decided: &ObjectView) -> Result<Vec<Around>, CliError> {
+    let rules = resolver.rules(hit, Resolver::syntax_of(hit, &decided.name)).await?.rules;
+    let Some(at) = rules.iter().position(|(line, _)| line.object == Some(decided.id)) else { return Ok(Vec::new()) };
     let from = at.saturating_sub(AROUND);
     let near = rules.iter().enumerate().skip(from).take(at - from + AROUND + 1);
     Ok(near
