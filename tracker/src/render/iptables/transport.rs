@@ -16,7 +16,7 @@ pub(super) fn tcp(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option<()
     let Tcp { source, destination, option, flags_mask, flags, invert } = Tcp::read(info)?;
     let ports = Ports {
         name: "tcp",
-        ports: [Some((invert & 1 != 0, source)), Some((invert & 2 != 0, destination))],
+        ports: ports(line, source, destination, invert),
         option: (option != 0 || invert & 8 != 0).then_some((invert & 8 != 0, option)),
         flags: (flags_mask != 0 || invert & 4 != 0).then_some((invert & 4 != 0, flags_mask, flags)),
     };
@@ -26,9 +26,22 @@ pub(super) fn tcp(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option<()
 
 pub(super) fn udp(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option<()> {
     let Udp { source, destination, invert } = Udp::read(info)?;
-    let ports = [Some((invert & 1 != 0, source)), Some((invert & 2 != 0, destination))];
+    let ports = ports(line, source, destination, invert);
     Ports { ports, ..Ports::new("udp") }.write_options(line);
     Some(())
+}
+
+/// Source and destination ports, each with whether it is inverted. Of a rule that never matches, because it excludes all
+/// ports, iptables-save shows one that always does.
+fn ports(line: &mut Line, source: [u16; 2], destination: [u16; 2], invert: u8) -> [Option<(bool, [u16; 2])>; 2] {
+    [(1, "--sport", source), (2, "--dport", destination)].map(|(bit, option, ports)| {
+        let is_inverted = invert & bit != 0;
+        if is_inverted && ports == [0, u16::MAX] {
+            line.mark(format_args!("! {option} 0:65535"));
+            return None;
+        }
+        Some((is_inverted, ports))
+    })
 }
 
 pub(super) fn dccp(_: &Extensions<'_>, line: &mut Line, info: &[u8]) -> Option<()> {

@@ -9,7 +9,7 @@ use super::iptables_targets::target;
 use crate::harness::{everything, in_netns, rules_of, run};
 
 /// The IP sets of the namespace, in the order they were made.
-struct IpSets;
+pub(super) struct IpSets;
 
 impl Surroundings for IpSets {
     fn ip_set(&self, index: u16) -> Option<String> {
@@ -65,7 +65,7 @@ impl Tool for Iptables {
     }
 }
 
-fn rule(generator: &mut Generator, place: Place) -> Pieces {
+pub(super) fn rule(generator: &mut Generator, place: Place) -> Pieces {
     let mut pieces = Vec::new();
     let mut address = |generator: &mut Generator, option: &str| {
         if generator.chance(25) {

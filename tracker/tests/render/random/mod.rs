@@ -9,6 +9,7 @@ mod generator;
 pub(crate) mod iptables;
 mod iptables_matches;
 mod iptables_targets;
+mod legacy;
 mod nft;
 mod nft_matches;
 mod nft_statements;
