@@ -81,6 +81,16 @@ fn a_reset_sets_back_what_nobody_else_set_since() {
     let reset = tracker.text(&["reset", "--owner", "kubernetes", "--yes"]).expect("a reset");
     assert_eq!(values(&node), values(&without), "{reset}");
     assert_eq!(set(&tracker), ["sysctl net.ipv4.conf.lo.rp_filter firewalld exact"]);
+    let undo = tracker.cli(&["undo", "--yes"]).expect("run");
+    assert_eq!(undo.status.code(), Some(0), "{}", String::from_utf8_lossy(&undo.stdout));
+    assert!(values(&node).contains(&format!("net.ipv4.ip_forward = {other}")), "{}", values(&node));
+    assert!(
+        set(&tracker).contains(&"sysctl net.ipv4.ip_forward kubernetes/kube-proxy exact".to_owned()),
+        "{:?}",
+        set(&tracker)
+    );
+    tracker.text(&["reset", "--owner", "kubernetes", "--yes"]).expect("a reset");
+    assert_eq!(values(&node), values(&without));
     // set by one, then by another: it is not known what either would have wanted
     run(&node, "kube-proxy", "sysctl -w net.ipv4.conf.lo.route_localnet=1");
     run(&node, "firewalld", "sysctl -w net.ipv4.conf.all.rp_filter=1");

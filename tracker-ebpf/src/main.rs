@@ -1,4 +1,4 @@
-//! The BPF programs: who forked, executed and exited, who sent which netlink request or ioctl about links, who replaced
+//! The BPF programs: who forked, executed and exited, who sent which netlink request or ioctl about links, who mounted, who replaced
 //! which legacy table, in whose name the kernel notifies, what the cgroups are called.
 //!
 //! One file per hook family. Rules they share:
@@ -13,6 +13,7 @@
 mod cgroup;
 mod ioctl;
 mod kernel;
+mod mount;
 mod notify;
 mod process;
 mod request;

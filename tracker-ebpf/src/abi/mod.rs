@@ -11,9 +11,9 @@ pub use notified::{BY_CHANCE, BY_KERNEL_THREAD, NOTIFIED_BYTES, Notified};
 pub use offsets::{ABSENT, Offsets};
 pub use records::{
     ANCESTORS, Ancestor, Ancestry, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed, EXE_BYTES, ExecHead, ExecLong,
-    ExecShort, Exit, Fork, Header, IS_IOCTL, LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, REQUEST_BYTES,
-    RequestClosed, RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES,
-    TableChunk, TableOpened, TableReplaced, UNSET_UID,
+    ExecShort, Exit, Fork, Header, IS_IOCTL, IS_MOUNT, LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES,
+    MOUNT_PATH_BYTES, REQUEST_BYTES, RequestClosed, RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES,
+    TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_UID,
 };
 
 /// Version of everything in this module, the second field of every record.
@@ -75,6 +75,16 @@ pub mod sockopt {
     pub const ARPT_SO_SET_REPLACE: u32 = 96;
     /// `EBT_SO_SET_ENTRIES`.
     pub const EBT_SO_SET_ENTRIES: u32 = 128;
+}
+
+/// The calls of a request about mounts.
+pub mod mount {
+    /// `mount(2)`.
+    pub const MOUNT: u32 = 1;
+    /// `umount2(2)`.
+    pub const UNMOUNT: u32 = 2;
+    /// `move_mount(2)`, which also attaches new mounts.
+    pub const MOVE: u32 = 3;
 }
 
 /// Numbers of the ioctls that are recorded, and what their arguments look like, from `linux/sockios.h`,

@@ -103,4 +103,8 @@ offsets! {
     root_hierarchy,
     /// `kernfs_node.id`
     kernfs_id,
+    /// `nsproxy.mnt_ns`
+    nsproxy_mnt_ns,
+    /// `mnt_namespace.ns.inum`
+    mnt_inum,
 }

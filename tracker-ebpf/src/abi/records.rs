@@ -34,6 +34,13 @@ pub const LENGTH_IS_LOWER_BOUND: u32 = 1;
 /// to, and, for tunnels, 16 bytes of name behind that.
 pub const IS_IOCTL: u32 = 2;
 
+/// Flag of [`RequestOpened`]: the request is a system call about mounts. `protocol` is one of [`mount`](super::mount),
+/// `total_bytes` the call's flags, `netns` the inode number of the task's mount namespace. `data` begins with the path
+/// that is acted on, `data_bytes` long; from [`MOUNT_PATH_BYTES`] on, `reserved` bytes long, is where a moved mount was.
+pub const IS_MOUNT: u32 = 4;
+/// Bytes kept of a path in a request about mounts, the ending NUL included.
+pub const MOUNT_PATH_BYTES: usize = REQUEST_BYTES / 2;
+
 /// Start of every record: the task that ran.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -203,11 +210,11 @@ pub struct RequestOpened {
     pub portid: u32,
     /// Inode number of the socket's network namespace.
     pub netns: u32,
-    /// [`LENGTH_IS_LOWER_BOUND`] and [`IS_IOCTL`], as they apply.
+    /// [`LENGTH_IS_LOWER_BOUND`], [`IS_IOCTL`] and [`IS_MOUNT`], as they apply.
     pub flags: u32,
     /// Bytes of the request that were read.
     pub data_bytes: u32,
-    /// Zero.
+    /// Zero, but with [`IS_MOUNT`].
     pub reserved: u32,
     /// The request's first bytes.
     pub data: [u8; REQUEST_BYTES],

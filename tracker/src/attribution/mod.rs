@@ -8,6 +8,7 @@
 mod classify;
 mod default_rules;
 pub mod ipsets;
+pub mod mounts;
 pub mod names;
 pub mod notifications;
 mod pattern;

@@ -10,6 +10,7 @@ pub mod fanotify;
 pub mod ipset;
 pub mod kept;
 pub mod legacy;
+pub mod mountinfo;
 pub mod mounts;
 pub mod nfnetlink;
 pub mod roots;
@@ -39,6 +40,8 @@ pub enum Raw {
     Path(PathObservation),
     /// Writes to a sysctl; its value is read at once, so they arrive decoded.
     Sysctl(SysctlWrite),
+    /// The mount table after it changed.
+    Mounts(mountinfo::MountLook),
     /// IP sets as they were when somebody asked for them.
     IpSets(ipset::IpSetLook),
     /// Records of this stream are missing from here on.
@@ -54,6 +57,11 @@ pub enum Raw {
 pub trait RawSource: Send {
     /// Readable when records wait.
     fn fd(&self) -> BorrowedFd<'_>;
+
+    /// What to wait for on the descriptor, where that is not that it is readable.
+    fn interest(&self) -> rustix::event::PollFlags {
+        rustix::event::PollFlags::IN
+    }
 
     /// Moves waiting records to `out` without blocking, about `budget` of them; losses go in their place.
     /// Returns whether more may be waiting.

@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use crate::model::mount::{MountSnapshot, MountSubject};
 use crate::model::path::AbsPath;
+use crate::model::subject::{Snapshot, Subject};
 
 use super::CaptureError;
 
@@ -27,6 +29,10 @@ pub struct Mount {
     pub mount_point: AbsPath,
     /// Filesystem type, such as `ext4` or `fuse.sshfs`.
     pub fs_type: String,
+    /// What the filesystem calls its source; empty when the line does not tell.
+    pub source: String,
+    /// Options of the mount itself.
+    pub options: String,
 }
 
 /// Filesystem types that answer from elsewhere: another host, or a process that may be gone.
@@ -76,6 +82,20 @@ const PSEUDO: [&str; 19] = [
 ];
 
 impl Mount {
+    /// As an object.
+    pub fn object(&self) -> (Subject, Snapshot) {
+        let Self { id, parent: _, dev, root, mount_point, fs_type, source, options } = self;
+        let subject = MountSubject { path: mount_point.clone(), id: *id };
+        let snapshot = MountSnapshot {
+            fs_type: fs_type.clone(),
+            source: source.clone(),
+            root: String::from_utf8_lossy(root).into_owned(),
+            dev: *dev,
+            options: options.clone(),
+        };
+        (Subject::Mount(subject), Snapshot::Mount(snapshot))
+    }
+
     /// Whether a lookup in it may wait for another host or for a user process, perhaps for ever. The mount at `/` is
     /// exempt: where that hangs, everything does.
     pub fn may_hang(&self) -> bool {
@@ -130,15 +150,21 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let (major, minor) = (number(dev.next()?)?, number(dev.next()?)?);
     let root = unescape(fields.next()?);
     let mount_point = std::ffi::OsString::from_vec(unescape(fields.next()?));
-    // mount options, then optional fields up to a lone dash
-    let fs_type = fields.skip(1).skip_while(|field| *field != b"-").nth(1)?;
+    let options = fields.next()?;
+    // optional fields up to a lone dash
+    let mut filesystem = fields.skip_while(|field| *field != b"-").skip(1);
+    let fs_type = filesystem.next()?;
+    let source = filesystem.next().unwrap_or_default();
+    let text = |field| String::from_utf8_lossy(&unescape(field)).into_owned();
     Some(Mount {
         id,
         parent,
         dev: rustix::fs::makedev(major, minor),
         root,
         mount_point: AbsPath::new(Path::new(&mount_point))?,
-        fs_type: String::from_utf8_lossy(&unescape(fs_type)).into_owned(),
+        fs_type: text(fs_type),
+        source: text(source),
+        options: text(options),
     })
 }
 
@@ -264,6 +290,8 @@ mod tests {
                 root: b"/mnt 1".to_vec(),
                 mount_point: abs("/var/a b\\c"),
                 fs_type: "ext4".to_owned(),
+                source: "/dev/x y".to_owned(),
+                options: "rw,noatime".to_owned(),
             }]
         );
     }

@@ -10,13 +10,13 @@ use std::mem::{offset_of, size_of};
 
 use tracker_ebpf::abi::{
     ANCESTORS, Ancestor, Ancestry, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed, EXE_BYTES, ExecHead, Exit, Fork, Header,
-    IS_IOCTL, LENGTH_IS_LOWER_BOUND, Notified, REQUEST_BYTES, RequestClosed, RequestOpened, TABLE_CHUNK_BYTES,
-    TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_UID, kind, sockopt,
+    IS_IOCTL, IS_MOUNT, LENGTH_IS_LOWER_BOUND, MOUNT_PATH_BYTES, Notified, REQUEST_BYTES, RequestClosed, RequestOpened,
+    TABLE_CHUNK_BYTES, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_UID, kind, mount, sockopt,
 };
 
 use crate::decode::{ioctl, ipset, request};
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
-use crate::model::observation::{AncestorRef, CgroupId, IOCTL, Observation, Request, TaskRef};
+use crate::model::observation::{AncestorRef, CgroupId, IOCTL, MountCall, MountRequest, Observation, Request, TaskRef};
 use crate::model::process::ProcessKey;
 use crate::model::time::BootTime;
 
@@ -59,6 +59,12 @@ pub enum DecodeError {
         /// Option.
         option: u32,
     },
+    /// A request about mounts is none of the known calls.
+    #[error("request about mounts by unknown call {found}")]
+    Mount {
+        /// Number of the call.
+        found: u32,
+    },
     /// A table was replaced whose name could not be read.
     #[error("table replaced without a readable name")]
     Unnamed,
@@ -81,7 +87,7 @@ pub fn decode(record: &[u8]) -> Result<Observation, DecodeError> {
         kind::FORK => fork(Reader::new("fork", record, size_of::<Fork>())?),
         kind::EXEC => exec(Reader::new("exec", record, size_of::<ExecHead>())?),
         kind::EXIT => Ok(exit(Reader::new("exit", record, size_of::<Exit>())?)),
-        kind::REQUEST_OPENED => Ok(opened(Reader::new("request", record, size_of::<RequestOpened>())?)),
+        kind::REQUEST_OPENED => opened(Reader::new("request", record, size_of::<RequestOpened>())?),
         kind::REQUEST_CLOSED => Ok(closed(Reader::new("request end", record, size_of::<RequestClosed>())?)),
         kind::TABLE_OPENED => replacing(Reader::new("table begin", record, size_of::<TableOpened>())?),
         kind::TABLE_REPLACED => replaced(Reader::new("table", record, size_of::<TableReplaced>())?),
@@ -205,7 +211,10 @@ fn exit(record: Reader<'_>) -> Observation {
     Observation::Exit { time: time(record), process: process(record) }
 }
 
-fn opened(record: Reader<'_>) -> Observation {
+fn opened(record: Reader<'_>) -> Result<Observation, DecodeError> {
+    if record.u32(offset_of!(RequestOpened, flags)) & IS_MOUNT != 0 {
+        return mounting(record);
+    }
     let protocol = record.u32(offset_of!(RequestOpened, protocol));
     let length = record.u64(offset_of!(RequestOpened, total_bytes));
     let captured = (record.u32(offset_of!(RequestOpened, data_bytes)) as usize).min(REQUEST_BYTES);
@@ -217,7 +226,7 @@ fn opened(record: Reader<'_>) -> Observation {
         true => (ioctl::messages(protocol, data), false),
         false => request::messages(protocol, data, length),
     };
-    Observation::RequestOpened(Request {
+    Ok(Observation::RequestOpened(Request {
         time: time(record),
         task: task(record, offset_of!(RequestOpened, ancestry)),
         protocol: if is_ioctl { IOCTL } else { protocol },
@@ -231,7 +240,29 @@ fn opened(record: Reader<'_>) -> Observation {
         } else {
             Vec::new()
         },
-    })
+    }))
+}
+
+fn mounting(record: Reader<'_>) -> Result<Observation, DecodeError> {
+    let call = match record.u32(offset_of!(RequestOpened, protocol)) {
+        mount::MOUNT => MountCall::Mount,
+        mount::UNMOUNT => MountCall::Unmount,
+        mount::MOVE => MountCall::Move,
+        found => return Err(DecodeError::Mount { found }),
+    };
+    let path = |at: usize, bytes: usize| {
+        let bytes = (record.u32(bytes) as usize).min(MOUNT_PATH_BYTES);
+        record.bytes(offset_of!(RequestOpened, data) + at, bytes).to_vec()
+    };
+    Ok(Observation::MountOpened(MountRequest {
+        time: time(record),
+        task: task(record, offset_of!(RequestOpened, ancestry)),
+        namespace: record.u32(offset_of!(RequestOpened, netns)),
+        call,
+        flags: record.u64(offset_of!(RequestOpened, total_bytes)),
+        target: path(0, offset_of!(RequestOpened, data_bytes)),
+        from: path(MOUNT_PATH_BYTES, offset_of!(RequestOpened, reserved)),
+    }))
 }
 
 fn closed(record: Reader<'_>) -> Observation {

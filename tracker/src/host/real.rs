@@ -165,10 +165,11 @@ fn read_paths(mounts: &MountTable, paths: &[AbsPath], live: &mut LiveState) -> R
             }
         };
         match &snapshot {
+            // what is mounted right on it may hang, and keeps it from going anyway
+            Some(_) if mounts.hang_risk(path).is_some() => {}
             Some(PathSnapshot { kind: PathKind::Dir, .. }) => {
                 live.children.extend(names_in(path)?.map(|names| (path.clone(), names)));
             }
-            // it could just be read, so its mount does not hang
             Some(_) => match std::fs::symlink_metadata(path.as_path()) {
                 Ok(file) if file.nlink() > 1 => drop(live.names.insert(path.clone(), file.nlink())),
                 Ok(_) | Err(_) => {}

@@ -26,11 +26,13 @@ pub enum Source {
     Sysctls,
     /// Legacy xtables tables.
     Legacy,
+    /// The mount table.
+    Mounts,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Processes,
         Self::Requests,
         Self::Nftables,
@@ -39,6 +41,7 @@ impl Source {
         Self::IpSets,
         Self::Sysctls,
         Self::Legacy,
+        Self::Mounts,
     ];
 
     /// The word for it.
@@ -50,6 +53,7 @@ impl Source {
             Self::Rtnetlink => "rtnetlink",
             Self::Fanotify => "fanotify",
             Self::Legacy => "legacy",
+            Self::Mounts => "mounts",
             Self::IpSets => "ip-sets",
             Self::Sysctls => "sysctls",
         }

@@ -12,6 +12,7 @@ pub mod ipset;
 pub mod legacy;
 pub mod link;
 pub mod live;
+pub mod mount;
 pub mod neighbour;
 pub mod nft;
 pub mod object;

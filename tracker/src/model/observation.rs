@@ -195,6 +195,38 @@ pub enum Observation {
         /// Its path from the top of the hierarchy.
         path: String,
     },
+    /// A task asks for a change of mounts; [`Observation::RequestClosed`] ends this too.
+    MountOpened(MountRequest),
+}
+
+/// A system call about mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountRequest {
+    /// When it began.
+    pub time: BootTime,
+    /// Who.
+    pub task: TaskRef,
+    /// Number of the task's mount namespace.
+    pub namespace: u32,
+    /// Which.
+    pub call: MountCall,
+    /// Its flags: `MS_*`, `MNT_*` or `MOVE_MOUNT_*`.
+    pub flags: u64,
+    /// The path it acts on, as it was given; empty when it was not readable.
+    pub target: Vec<u8>,
+    /// The path from which something is mounted or moved; empty as above.
+    pub from: Vec<u8>,
+}
+
+/// The system calls about mounts that are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountCall {
+    /// `mount(2)`.
+    Mount,
+    /// `umount2(2)`.
+    Unmount,
+    /// `move_mount(2)`.
+    Move,
 }
 
 /// An rtnetlink notification on its way, and whose doing it is.

@@ -9,6 +9,7 @@ use super::ids::Ifindex;
 use super::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
 use super::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
+use super::mount::{MountSnapshot, MountSubject};
 use super::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use super::nft::{NftItem, NftSnapshot, NftSubject};
 use super::path::{AbsPath, PathKind, PathSnapshot};
@@ -53,6 +54,8 @@ pub enum Subject {
     Neighbour(NeighbourSubject),
     /// A legacy xtables table, or something in one.
     Legacy(LegacySubject),
+    /// A mount.
+    Mount(MountSubject),
 }
 
 /// An object's content at one moment.
@@ -82,6 +85,8 @@ pub enum Snapshot {
     Neighbour(NeighbourSnapshot),
     /// Of a legacy xtables table, or of something in one.
     Legacy(LegacySnapshot),
+    /// Of a mount.
+    Mount(MountSnapshot),
 }
 
 impl Subject {
@@ -94,7 +99,7 @@ impl Subject {
             | Self::Filter(FilterSubject { ifindex, .. })
             | Self::Neighbour(NeighbourSubject { ifindex, .. }) => Some(*ifindex),
             Self::Nft(_) | Self::Xtables { .. } | Self::Link(_) | Self::Route(_) | Self::IpRule(_) => None,
-            Self::Path(_) | Self::IpSet(_) | Self::Sysctl(_) | Self::Legacy(_) => None,
+            Self::Path(_) | Self::IpSet(_) | Self::Sysctl(_) | Self::Legacy(_) | Self::Mount(_) => None,
         }
     }
 }
@@ -115,6 +120,7 @@ impl Snapshot {
             Self::Traffic(traffic) => traffic.content,
             Self::Neighbour(neighbour) => neighbour.digest(),
             Self::Legacy(legacy) => legacy.digest(),
+            Self::Mount(mount) => mount.digest(),
         }
     }
 }
@@ -145,11 +151,12 @@ pub enum Class {
     Tclass,
     Filter,
     Neighbour,
+    Mount,
 }
 
 impl Class {
     /// Every class, in the order lists show them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Table,
         Self::Chain,
         Self::Rule,
@@ -171,6 +178,7 @@ impl Class {
         Self::Tclass,
         Self::Filter,
         Self::Neighbour,
+        Self::Mount,
     ];
 
     /// Class of an object.
@@ -206,6 +214,7 @@ impl Class {
             Subject::TrafficClass(_) => Self::Tclass,
             Subject::Filter(_) => Self::Filter,
             Subject::Neighbour(_) => Self::Neighbour,
+            Subject::Mount(_) => Self::Mount,
         }
     }
 
@@ -233,6 +242,7 @@ impl Class {
             Self::Tclass => "tclass",
             Self::Filter => "filter",
             Self::Neighbour => "neighbour",
+            Self::Mount => "mount",
         }
     }
 }
@@ -297,5 +307,6 @@ pub fn describe_bare(subject: &Subject) -> String {
         Subject::Filter(filter) => format!("filter {}", filter.describe(None)),
         Subject::Neighbour(neighbour) => format!("neighbour {}", neighbour.describe(None)),
         Subject::Legacy(legacy) => legacy.to_string(),
+        Subject::Mount(mount) => mount.to_string(),
     }
 }

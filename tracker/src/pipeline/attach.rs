@@ -138,6 +138,7 @@ impl Attached {
         let mut notifications: Vec<(Source, Box<dyn RawSource>)> =
             vec![(Source::Nftables, Box::new(nft)), (Source::Rtnetlink, Box::new(rt))];
         notifications.extend(sources::sysctls(board));
+        notifications.extend(sources::mounts(board));
         notifications.push((Source::IpSets, Box::new(IpSetSource::new(ip_set_looks))));
         if let Some(fanotify) = fanotify {
             notifications.push((Source::Fanotify, Box::new(fanotify)));

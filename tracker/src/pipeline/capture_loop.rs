@@ -153,7 +153,7 @@ fn wait(sources: &Sources, commands: &CommandQueue) -> Result<(), CaptureError> 
         polled.push(PollFd::from_borrowed_fd(bpf.fd(), PollFlags::IN));
     }
     for (_, source) in &sources.notifications {
-        polled.push(PollFd::from_borrowed_fd(source.fd(), PollFlags::IN));
+        polled.push(PollFd::from_borrowed_fd(source.fd(), source.interest()));
     }
     match poll(&mut polled, Some(&IDLE)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),

@@ -31,6 +31,7 @@ use crate::model::owner::Owner;
 use crate::model::subject::Subject;
 use crate::model::time::WallTime;
 use crate::query;
+use crate::rollback;
 use crate::rollback::run::{self, Rollback, RollbackError};
 use crate::rollback::{
     ActorFilter, Earlier, LiveState, Plan, Selection, candidate_paths, earlier, plan_with, wants_earlier,
@@ -176,6 +177,7 @@ impl TrackerNode {
         if !plan.is_empty() {
             view.running = self.still_running(owner, plan);
             view.warnings.extend(view.running.iter().map(warning));
+            view.warnings.extend(for_good(plan));
         }
         view
     }
@@ -338,6 +340,14 @@ impl Node for TrackerNode {
             (None, Ok(_)) => Err(failed("roll back", NoAnswer)),
         }
     }
+}
+
+/// A warning about what an undo would not bring back.
+fn for_good(plan: &Plan) -> Option<String> {
+    let classes: Vec<String> =
+        rollback::undo::lost(plan).into_iter().map(|(class, count)| format!("{count} {class}")).collect();
+    (!classes.is_empty())
+        .then(|| format!("an undo would not bring all of it back; lost for good: {}", classes.join(", ")))
 }
 
 fn dry_run_view(owner: &Owner, uid: u32, plan: &Plan) -> OperationView {

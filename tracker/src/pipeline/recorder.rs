@@ -4,6 +4,7 @@ mod ip_sets;
 mod judge;
 mod keep;
 mod legacy;
+mod mounts;
 mod nft;
 mod operations;
 mod paths;
@@ -20,6 +21,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use crate::attribution::ipsets::IpSetRequests;
+use crate::attribution::mounts::MountRequests;
 use crate::attribution::notifications::{NotificationTable, Notifier};
 use crate::attribution::requests::{RequestTable, Window};
 use crate::attribution::verdict::Judge;
@@ -49,6 +51,7 @@ use super::status::Board;
 use super::world::{Tracked, World};
 use ip_sets::LookState;
 use legacy::{LegacyTables, Replaced, table_of};
+use mounts::MountState;
 use nft::{HandleMarks, OpenCommit};
 use reconcile::Reconciliation;
 use routes::RouteCauses;
@@ -69,6 +72,8 @@ pub struct Surroundings {
     pub scan_limit: usize,
     /// Our own process: its changes belong to the operation under way.
     pub own_tgid: Tgid,
+    /// Number of the mount namespace whose mounts are recorded.
+    pub mount_namespace: u32,
     /// Patterns of further sysctls whose values are read at the start.
     pub sysctls: Vec<String>,
     /// Where looks at IP sets are ordered.
@@ -117,6 +122,7 @@ pub struct Recorder {
     ip_set_requests: IpSetRequests,
     looks: LookState,
     originals: Originals,
+    mounts: MountState,
     operation: Option<Operation>,
     /// What the operation under way puts back, with whose it is.
     restores: Restores,
@@ -144,6 +150,7 @@ impl Recorder {
             ip_set_requests: IpSetRequests::default(),
             looks: LookState::new(surroundings.ip_set_looks.clone()),
             originals: Originals::new(surroundings.sysctls.clone()),
+            mounts: MountState::new(MountRequests::new(surroundings.mount_namespace)),
             notifications: NotificationTable::default(),
             notifier: None,
             judge,
@@ -196,6 +203,7 @@ impl Recorder {
         let is_idle = records.is_empty();
         self.requests.forget_before(window);
         self.notifications.forget_before(window);
+        self.mounts.requests.forget_before(window.after);
         for record in records {
             self.record(record, window);
         }
@@ -251,6 +259,7 @@ impl Recorder {
             Raw::Path(path) => observations.push(Observation::Path(path)),
             Raw::IpSets(look) => self.ip_sets(look),
             Raw::Sysctl(write) => self.sysctl(&write),
+            Raw::Mounts(look) => self.mounts(&look, window),
             Raw::Lost { source, lost } => observations.push(Observation::Loss { source, lost }),
         }
         for observation in observations {
@@ -275,7 +284,12 @@ impl Recorder {
                     self.requests.open(request, actor);
                 }
             }
-            Observation::RequestClosed { time, tid, portid, result: _ } => {
+            Observation::MountOpened(request) => {
+                let actor = Arc::new(self.lineage.actor_of(&request.task));
+                self.mounts.requests.open(request, actor);
+            }
+            Observation::RequestClosed { time, tid, portid, result } => {
+                self.mounts.requests.close(tid, time, result);
                 self.requests.close(tid, time, portid);
                 let touched = self.ip_set_requests.close(tid, time);
                 self.look_at(touched);
@@ -304,6 +318,7 @@ impl Recorder {
                 }
                 if source == Source::Requests {
                     self.requests.lost(window.before);
+                    self.mounts.requests.lost(window.before);
                     self.legacy.ledger.forget_calls();
                     self.lose(Source::Legacy, gap_reason(source, lost));
                     self.ip_set_requests.lost(window.before);
@@ -421,9 +436,7 @@ impl Recorder {
 /// Why a lost record makes a gap.
 fn gap_reason(source: Source, lost: Option<u64>) -> GapReason {
     match source {
-        Source::Nftables | Source::Rtnetlink | Source::Fanotify | Source::IpSets | Source::Sysctls | Source::Legacy => {
-            GapReason::Overrun { source }
-        }
         Source::Processes | Source::Requests => GapReason::RingFull { source, lost: lost.unwrap_or_default() },
+        _ => GapReason::Overrun { source },
     }
 }

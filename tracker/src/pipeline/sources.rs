@@ -4,6 +4,7 @@ use tracing::warn;
 
 use crate::capture::bpf::{self, BpfOptions, BpfReport, BpfSource, ProgramState, SelfTest};
 use crate::capture::fanotify::{Limits, RootReport, SysctlSource, Watch};
+use crate::capture::mountinfo::MountSource;
 use crate::capture::{self, CaptureError, RawSource};
 use crate::causes::causes;
 use crate::config::CaptureConfig;
@@ -100,6 +101,13 @@ fn say(board: &Board, report: &BpfReport, tests: &SelfTest) {
         "BPF on ioctls about links",
         "BPF programs did not attach; links made by ioctl have no actor",
     );
+    tell(
+        "mount calls",
+        report.sees_mounts(),
+        true,
+        "BPF on mount, umount and move_mount",
+        "BPF programs did not attach; mounts have no actor",
+    );
     let programs = report.programs.iter().map(|program| {
         let (attached, detail) = match &program.state {
             ProgramState::Attached { verified_instructions: Some(count) } => {
@@ -139,6 +147,21 @@ pub(super) fn sysctls(board: &Board) -> Option<(Source, Box<dyn RawSource>)> {
         Err(error) => {
             warn!(error = &error as &dyn std::error::Error, "writes to sysctls are not watched");
             board.source("sysctls", SourceState::Off, causes(&error), remedy(&error));
+            None
+        }
+    }
+}
+
+/// Watches the mount table; without, it is compared when everything else is.
+pub(super) fn mounts(board: &Board) -> Option<(Source, Box<dyn RawSource>)> {
+    match MountSource::open() {
+        Ok(source) => {
+            board.source("mounts", SourceState::Ok, "the table of this mount namespace".to_owned(), None);
+            Some((Source::Mounts, Box::new(source)))
+        }
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "mounts are not watched");
+            board.source("mounts", SourceState::Off, causes(&error), remedy(&error));
             None
         }
     }

@@ -13,6 +13,7 @@ use crate::attribution::{OwnerRules, PasswdUsers, RulesError};
 use crate::capture::CaptureError;
 use crate::capture::ipset::IpSetLooks;
 use crate::capture::kept::Kept;
+use crate::capture::mountinfo;
 use crate::causes::causes;
 use crate::config::Config;
 use crate::control::api::SetAsideView;
@@ -126,6 +127,7 @@ pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running,
         scan_limit: config.max_paths,
         own_tgid: Tgid(std::process::id()),
         ip_set_looks,
+        mount_namespace: mountinfo::own_namespace().map_err(|source| StartError::Capture { what: "mounts", source })?,
         sysctls: config.capture.sysctls.clone(),
         commands: commands.clone(),
     };

@@ -19,7 +19,8 @@ pub struct Tracked {
     pub id: ObjectId,
     /// Digest of its content.
     pub digest: Digest,
-    /// Its handle, for what has one beside its subject: a re-created table has another. Of an IP set the seed.
+    /// Its handle, for what has one beside its subject: a re-created table has another. Of an IP set the seed,
+    /// of a mount what is mounted.
     pub handle: Option<Handle>,
     /// Name, for links; the kernel's messages about other things give only the number.
     pub ifname: Option<String>,
@@ -41,6 +42,7 @@ impl Tracked {
             Snapshot::IpSet(IpSetSnapshot::Member(_)) | Snapshot::Sysctl(_) => {}
             Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
             Snapshot::Traffic(traffic) => parent = Some(traffic.parent),
+            Snapshot::Mount(mount) => handle = Some(Handle(mount.identity())),
             Snapshot::Neighbour(_) | Snapshot::Legacy(_) => {}
         }
         Self { id, digest: snapshot.digest(), handle, ifname, inode, parent }

@@ -9,6 +9,7 @@ use crate::model::ids::{Generation, Handle};
 use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
 use crate::model::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use crate::model::link::LinkSnapshot;
+use crate::model::mount::MountSnapshot;
 use crate::model::nft::{BaseChain, Family, NftItem, NftSnapshot, NftSubject, RuleSnapshot};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{RouteSnapshot, RouteSubject};
@@ -78,6 +79,17 @@ pub(super) fn content_view(
         }
         (subject, Snapshot::Traffic(snapshot)) => traffic::view(subject, snapshot),
         (Subject::Neighbour(subject), Snapshot::Neighbour(snapshot)) => traffic::neighbour_view(subject, snapshot),
+        (Subject::Mount(subject), Snapshot::Mount(snapshot)) => {
+            let MountSnapshot { fs_type, source, root, dev: _, options } = snapshot;
+            ContentView::Mount {
+                path: subject.path.to_string(),
+                number: subject.id,
+                filesystem: fs_type.clone(),
+                source: source.clone(),
+                root: root.clone(),
+                options: options.clone(),
+            }
+        }
         _ => ContentView::Unknown,
     }
 }
@@ -232,6 +244,10 @@ pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, m
         }
         ContentView::IpSet { kind, options, .. } => format!("{kind} {options}"),
         ContentView::Member { options, .. } => options,
+        ContentView::Mount { filesystem, source, root, options, .. } => {
+            let root = if root == "/" { String::new() } else { format!(" {root}") };
+            format!("{filesystem} {source}{root} {options}")
+        }
         ContentView::Sysctl { value, before } => {
             let before = before.map_or_else(|| "before not known".to_owned(), |before| format!("was {before}"));
             format!("value {value}, {before}")

@@ -71,6 +71,8 @@ pub enum Locator {
     Traffic { class: Class, dev: Ifname, place: Option<String>, pref: Option<u16> },
     /// A neighbour by its IP address, or forwarding entries by their hardware address.
     Neighbour { address: String, dev: Option<Ifname> },
+    /// Mounts at a path, one above the other.
+    Mount { path: AbsPath },
 }
 
 impl Locator {
@@ -121,6 +123,7 @@ impl Locator {
             }
             (Self::Path { path }, Subject::Path(subject)) => subject == path,
             (Self::Sysctl { name }, Subject::Sysctl(subject)) => subject == name,
+            (Self::Mount { path }, Subject::Mount(subject)) => subject.path == *path,
             (Self::IpSet { name, member }, Subject::IpSet(subject)) => {
                 subject.set == *name && subject.key() == member.as_deref()
             }
@@ -148,6 +151,7 @@ impl Locator {
             Self::IpSet { member: Some(_), .. } => vec![Class::Member],
             Self::Traffic { class, .. } => vec![*class],
             Self::Neighbour { .. } => vec![Class::Neighbour],
+            Self::Mount { .. } => vec![Class::Mount],
         }
     }
 
@@ -247,6 +251,7 @@ impl fmt::Display for Locator {
             Self::Address { address, prefix: Some(prefix) } => write!(f, "address {address}/{prefix}"),
             Self::Path { path } => write!(f, "path {path}"),
             Self::Sysctl { name } => write!(f, "sysctl {name}"),
+            Self::Mount { path } => write!(f, "mount {path}"),
             Self::IpSet { name, member: None } => write!(f, "ipset {name}"),
             Self::IpSet { name, member: Some(member) } => write!(f, "member {name} {member}"),
             Self::Traffic { class, dev, place, pref } => {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
+use super::step::Action;
 use crate::model::digest::Digest;
 use crate::model::ids::{ChainName, Handle, ObjectId, OperationId};
 use crate::model::live::LiveState;
@@ -80,8 +81,11 @@ impl Archive {
             .paths
             .iter()
             .filter_map(|(path, now)| Some((Subject::Path(path.clone()), Snapshot::Path(now.clone()?))));
+        // not part of the live state: the host compares them right before it writes
+        let sysctls = plan.steps().iter().filter(|step| step.action() == Action::RestoreSysctl);
+        let sysctls = sysctls.map(|step| (step.subject().clone(), step.snapshot().clone()));
         let mut items = Vec::new();
-        for (subject, snapshot) in kernel.chain(paths) {
+        for (subject, snapshot) in kernel.chain(sysctls).chain(paths) {
             let step = steps.get(&subject);
             if step.is_none() && !plan.implied().contains(&subject) {
                 continue;

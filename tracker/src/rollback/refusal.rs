@@ -219,6 +219,8 @@ pub enum KeptReason {
     GoesWith(String),
     /// It is gone already.
     AlreadyGone,
+    /// A mount; a reset leaves mounts alone.
+    Mount,
 }
 
 impl fmt::Display for KeptReason {
@@ -227,6 +229,7 @@ impl fmt::Display for KeptReason {
             Self::Shared { with } => write!(f, "shared with {with}"),
             Self::GoesWith(other) => write!(f, "goes with `{other}`"),
             Self::AlreadyGone => f.write_str("gone already"),
+            Self::Mount => f.write_str("mounts are left: unmount it by hand if nothing uses it"),
         }
     }
 }

@@ -135,6 +135,12 @@ enum Thing {
         /// Its path
         path: PathBuf,
     },
+    /// The mounts at a path
+    #[command(after_help = "Example: netdeed who mount /run/netns/cni-1")]
+    Mount {
+        /// Its path
+        path: PathBuf,
+    },
     /// The rules that traced packets met, from standard input or from a monitor it runs
     Trace(trace::TraceArgs),
     /// An IP set, or a member of one
@@ -216,6 +222,7 @@ fn query(thing: Thing) -> Result<WhoQuery, CliError> {
         Thing::Neighbour { address, dev } => WhoQuery { address: Some(address), dev, ..class("neighbour") },
         Thing::Dir { path } => WhoQuery { path: Some(absolute(path)?), ..class("dir") },
         Thing::File { path } => WhoQuery { path: Some(absolute(path)?), ..class("file") },
+        Thing::Mount { path } => WhoQuery { path: Some(absolute(path)?), ..class("mount") },
         Thing::Sysctl { name } => WhoQuery { name: Some(name), ..class("sysctl") },
         Thing::Trace(_) => return Err(CliError::Usage("a trace is read line by line".to_owned())),
         Thing::IpSet { name, member } => WhoQuery { name: Some(name), member, ..class("ipset") },

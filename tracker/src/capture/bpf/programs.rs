@@ -57,6 +57,10 @@ fn cgroups(offsets: &Offsets) -> bool {
     identity(offsets) && present(&[offsets.cgroup_root, offsets.root_hierarchy, offsets.cgroup_kn, offsets.kernfs_id])
 }
 
+fn mounts(offsets: &Offsets) -> bool {
+    identity(offsets) && present(&[offsets.task_nsproxy, offsets.nsproxy_mnt_ns, offsets.mnt_inum])
+}
+
 /// From a descriptor to a socket and its network namespace.
 fn sockets(offsets: &Offsets) -> bool {
     let descriptor = [
@@ -115,7 +119,7 @@ pub(super) const NOTIFY: &str = "netdeed_notify";
 
 /// Every program, in the order of attaching: exits before forks (so that what is seen to begin is seen to end), the end
 /// of a call before its begin.
-pub(super) const PROGRAMS: [Program; 17] = [
+pub(super) const PROGRAMS: [Program; 23] = [
     raw!("netdeed_exit", "sched", "sched_process_exit", exit),
     raw!("netdeed_cgroup_renamed", "cgroup", "cgroup_rename", cgroups),
     raw!("netdeed_cgroup_made", "cgroup", "cgroup_mkdir", cgroups),
@@ -133,6 +137,12 @@ pub(super) const PROGRAMS: [Program; 17] = [
     syscall!("netdeed_setsockopt_copy", "sys_enter_setsockopt", sockets, Some("netdeed_setsockopt")),
     syscall!("netdeed_ioctl_done", "sys_exit_ioctl", sockets, None),
     syscall!("netdeed_ioctl", "sys_enter_ioctl", sockets, Some("netdeed_ioctl_done")),
+    syscall!("netdeed_mount_done", "sys_exit_mount", mounts, None),
+    syscall!("netdeed_mount", "sys_enter_mount", mounts, Some("netdeed_mount_done")),
+    syscall!("netdeed_umount_done", "sys_exit_umount", mounts, None),
+    syscall!("netdeed_umount", "sys_enter_umount", mounts, Some("netdeed_umount_done")),
+    syscall!("netdeed_move_mount_done", "sys_exit_move_mount", mounts, None),
+    syscall!("netdeed_move_mount", "sys_enter_move_mount", mounts, Some("netdeed_move_mount_done")),
     Program {
         name: NOTIFY,
         hook: "fentry:nlmsg_notify",
@@ -258,6 +268,12 @@ mod tests {
             "netdeed_setsockopt_copy",
             "netdeed_ioctl_done",
             "netdeed_ioctl",
+            "netdeed_mount_done",
+            "netdeed_mount",
+            "netdeed_umount_done",
+            "netdeed_umount",
+            "netdeed_move_mount_done",
+            "netdeed_move_mount",
             NOTIFY,
         ];
         assert_eq!(usable(&without_portid), expected);
@@ -316,6 +332,8 @@ mod tests {
             cgroup_root: offset,
             root_hierarchy: offset,
             kernfs_id: offset,
+            nsproxy_mnt_ns: offset,
+            mnt_inum: offset,
         }
     }
 }

@@ -69,6 +69,11 @@ impl BpfReport {
         self.attached(&["netdeed_ioctl_done", "netdeed_ioctl"])
     }
 
+    /// Whether mounts and unmounts have an actor.
+    pub fn sees_mounts(&self) -> bool {
+        self.attached(&["netdeed_mount_done", "netdeed_mount", "netdeed_umount_done", "netdeed_umount"])
+    }
+
     /// Whether notifications are seen where they are caused.
     pub fn sees_notifications(&self) -> bool {
         self.attached(&[super::programs::NOTIFY])

@@ -71,6 +71,8 @@ pub fn resolve(btf: &Btf, controller: Option<&str>) -> (Offsets, Vec<MissingOffs
         cgroup_root: find("cgroup", "root", 8),
         root_hierarchy: find("cgroup_root", "hierarchy_id", 4),
         kernfs_id: find("kernfs_node", "id", 8),
+        nsproxy_mnt_ns: find("nsproxy", "mnt_ns", 8),
+        mnt_inum: find("mnt_namespace", "ns.inum", 4),
     };
     let css_set_controller = match controller.map(|controller| element(btf, controller)) {
         None => tracker_ebpf::abi::ABSENT,

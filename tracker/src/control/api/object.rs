@@ -323,6 +323,14 @@ pub enum ContentView {
         table: Option<String>,
         state: Vec<String>,
     },
+    Mount {
+        path: String,
+        number: u32,
+        filesystem: String,
+        source: String,
+        root: String,
+        options: String,
+    },
     /// A snapshot that does not belong to its subject; never written by this version.
     Unknown,
 }

@@ -137,7 +137,7 @@ impl FollowQuery {
 #[serde(default, deny_unknown_fields)]
 pub struct WhoQuery {
     /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `qdisc`, `tclass`, `filter`, `neighbour`, `dir`, `file`,
-    /// `ipset` or `sysctl`.
+    /// `mount`, `ipset` or `sysctl`.
     pub class: Option<String>,
     /// Name of a chain, table, set or link.
     pub name: Option<String>,
@@ -205,15 +205,16 @@ impl WhoQuery {
                 address: needed(self.address.as_deref(), "address")?.to_owned(),
                 dev: self.dev.as_deref().map(Into::into),
             },
-            "dir" | "file" => {
+            "dir" | "file" | "mount" => {
                 let text = needed(self.path.as_deref(), "path")?;
                 let bad = || BadRequest(format!("expected an absolute path without `..` but found `{text}`"));
-                Locator::Path { path: AbsPath::new(Path::new(text)).ok_or_else(bad)? }
+                let path = AbsPath::new(Path::new(text)).ok_or_else(bad)?;
+                if class == "mount" { Locator::Mount { path } } else { Locator::Path { path } }
             }
             other => {
                 return Err(BadRequest(format!(
                     "expected class rule, chain, table, set, link, route, address, qdisc, tclass, filter, neighbour, dir, \
-                     file, ipset or sysctl but found `{other}`"
+                     file, mount, ipset or sysctl but found `{other}`"
                 )));
             }
         })

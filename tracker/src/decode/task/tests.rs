@@ -143,6 +143,26 @@ fn a_cgroup_has_its_number_and_path_and_a_lying_length_does_no_harm() {
 }
 
 #[test]
+fn a_request_about_mounts_names_two_paths() {
+    let mut record = Record::new(kind::REQUEST_OPENED, size_of::<RequestOpened>());
+    record.put_u32(offset_of!(RequestOpened, flags), IS_MOUNT);
+    record.put_u32(offset_of!(RequestOpened, protocol), mount::MOVE);
+    record.put_u32(offset_of!(RequestOpened, netns), 4_026_531_841);
+    record.put(offset_of!(RequestOpened, total_bytes), &0x12_u64.to_ne_bytes());
+    record.put(offset_of!(RequestOpened, data), b"/to\0old");
+    record.put_u32(offset_of!(RequestOpened, data_bytes), 3);
+    record.put(offset_of!(RequestOpened, data) + MOUNT_PATH_BYTES, b"/from\0");
+    record.put_u32(offset_of!(RequestOpened, reserved), 5);
+    let Ok(Observation::MountOpened(request)) = decode(&record.0) else { panic!("{:?}", decode(&record.0)) };
+    assert_eq!((request.call, request.flags, request.namespace), (MountCall::Move, 0x12, 4_026_531_841));
+    assert_eq!((request.target.as_slice(), request.from.as_slice()), (&b"/to"[..], &b"/from"[..]));
+    record.put_u32(offset_of!(RequestOpened, data_bytes), u32::MAX);
+    assert!(decode(&record.0).is_ok(), "a lying length does no harm");
+    record.put_u32(offset_of!(RequestOpened, protocol), 9);
+    assert_eq!(decode(&record.0), Err(DecodeError::Mount { found: 9 }));
+}
+
+#[test]
 fn cut_arguments_are_marked() {
     let (_, argv, truncated, _) = exec_parts(&exec_record(b"sh\0-c\0iptab", 400, b""));
     assert_eq!(argv, ["sh", "-c", "iptab"]);

@@ -129,7 +129,9 @@ impl Recorder {
     /// Compares everything that lives with what is known.
     pub(super) fn compare_all(&mut self, evidence: &Evidence) -> Result<Differences, CaptureError> {
         let mut all = Differences::default();
-        for source in [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::IpSets, Source::Legacy] {
+        for source in
+            [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::IpSets, Source::Legacy, Source::Mounts]
+        {
             let live = self.read_live(source)?;
             all.add(self.compare(source, live, evidence));
         }
@@ -159,7 +161,7 @@ impl Recorder {
     pub(super) fn resync_lost(&mut self) {
         for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
-                Source::Nftables | Source::IpSets | Source::Legacy => self.resync(source, reason),
+                Source::Nftables | Source::IpSets | Source::Legacy | Source::Mounts => self.resync(source, reason),
                 Source::Rtnetlink | Source::Fanotify => self.look_after_loss(source, reason),
                 Source::Sysctls => {
                     self.compare_sysctls(&Evidence::Gap { reason: reason.clone() });
@@ -241,6 +243,10 @@ impl Recorder {
                 self.legacy.read = Some((began, BootTime::now(), contents.clone()));
                 let objects = contents.into_iter().flat_map(LegacyContent::into_objects);
                 Ok(objects.map(|(subject, content)| (Subject::Legacy(subject), Snapshot::Legacy(content))).collect())
+            }
+            Source::Mounts => {
+                let mounts = capture::mounts::mounts()?;
+                Ok(mounts.iter().map(capture::mounts::Mount::object).collect())
             }
             // compared by their values: see `compare_sysctls`
             Source::Sysctls | Source::Processes | Source::Requests => Ok(Vec::new()),
@@ -330,6 +336,7 @@ pub(super) fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Path(_) => Some(Source::Fanotify),
         Subject::Legacy(_) => Some(Source::Legacy),
         Subject::IpSet(_) => Some(Source::IpSets),
+        Subject::Mount(_) => Some(Source::Mounts),
         // always there, whatever is set
         Subject::Sysctl(_) => None,
     }

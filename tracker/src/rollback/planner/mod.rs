@@ -117,6 +117,10 @@ fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),
             Subject::Xtables { .. } | Subject::Sysctl(_) => false,
+            Subject::Mount(_) => {
+                draft.keep(object, KeptReason::Mount);
+                false
+            }
             subject => !there.contains(subject),
         };
         if is_gone {

@@ -1,8 +1,10 @@
 //! Sysctls: set back, unless the earlier value is not known or somebody else set them since.
 
 use super::*;
+use crate::model::ids::OperationId;
 use crate::model::sysctl::{SysctlName, SysctlSnapshot};
-use crate::rollback::Expectation;
+use crate::rollback::undo::{self, plan_undo};
+use crate::rollback::{Archive, Expectation, check, execute};
 
 impl Scene {
     fn sysctl(&mut self, by: &str, name: &str, value: &str, before: Option<&str>) -> Subject {
@@ -10,6 +12,30 @@ impl Scene {
         self.host.sysctls.insert(name.clone(), value.to_owned());
         let set = SysctlSnapshot { value: value.to_owned(), before: before.map(str::to_owned) };
         self.record(by, (Subject::Sysctl(name), Snapshot::Sysctl(set)))
+    }
+}
+
+#[test]
+fn an_undo_gives_a_sysctl_its_value_again_unless_it_was_set_since() {
+    for (since, expected, is_done) in [(None, "1", true), (Some("2"), "2", false)] {
+        let mut scene = Scene::new();
+        scene.sysctl(KUBE, "net.ipv4.ip_forward", "1", Some("0"));
+        let (plan, before) = (scene.plan(&kubernetes()), scene.live(&kubernetes()));
+        let scope = Scope { boot: BootId([0; 16]), netns: NetnsId(1) };
+        let parts = (&plan, &before, scene.objects.as_slice());
+        let archive = Archive::of(OperationId(1), scope, owner("kubernetes"), String::new(), parts);
+        let checked = check(plan, &before).expect("fits");
+        let _ = execute(checked, &mut scene.host, &mut |_, _| ());
+        let name = SysctlName::parse("net.ipv4.ip_forward").expect("a name");
+        assert_eq!(scene.host.sysctls[&name], "0");
+        if let Some(value) = since {
+            scene.host.sysctls.insert(name.clone(), value.to_owned());
+        }
+        let undo = plan_undo(&archive, &before, scope);
+        assert_eq!((undo.steps.len(), undo.refusals.len()), (1, 0));
+        let execution = undo::execute(&undo, &mut scene.host, None, &mut |_, _| ());
+        assert_eq!(execution.outcomes[0].error.is_none(), is_done, "{execution:?}");
+        assert_eq!(scene.host.sysctls[&name], expected);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::nft::{NftItem, NftSnapshot};
 use crate::model::operation::StepOutcome;
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::subject::{Snapshot, Subject};
+use crate::model::sysctl::SysctlSnapshot;
 use crate::rollback::execution::{Execution, Run};
 
 /// Executes an undo: the nf_tables steps as one commit, then the others one by one. After a failed commit nothing else is
@@ -52,6 +53,11 @@ fn restore(host: &mut dyn Host, step: &Restore) -> Result<(), HostError> {
         (Subject::Address(address), Snapshot::Address(content), _) => host.add_address(address, content),
         (Subject::Route(route), Snapshot::Route(content), _) => host.add_route(route, content),
         (Subject::IpRule(rule), Snapshot::IpRule(content), _) => host.add_ip_rule(rule, content),
+        (Subject::Sysctl(name), Snapshot::Sysctl(SysctlSnapshot { value, before: Some(before) }), _) => {
+            // from what the reset made of it to what it was
+            let back = SysctlSnapshot { value: before.clone(), before: Some(value.clone()) };
+            host.restore_sysctl(name, &back).map(drop)
+        }
         _ => Err(HostError::Drifted {
             object: step.describe(),
             expected: "content of its own class".to_owned(),

@@ -11,7 +11,7 @@ use crate::rollback::archive::Item;
 
 /// Kinds that `RTM_NEWLINK` makes of what is recorded of them. Others need a program (tun), keys (wireguard) or settings
 /// that are not read.
-const KINDS: [&str; 17] = [
+pub(super) const KINDS: [&str; 17] = [
     "bridge", "dummy", "veth", "vxlan", "vlan", "macvlan", "macvtap", "ipvlan", "ipip", "sit", "gre", "gretap",
     "ip6tnl", "geneve", "vrf", "ifb", "nlmon",
 ];

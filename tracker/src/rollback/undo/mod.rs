@@ -7,6 +7,7 @@
 
 mod execute;
 mod links;
+mod lost;
 mod net;
 mod nft;
 mod obstacle;
@@ -25,6 +26,7 @@ use crate::model::path::AbsPath;
 use crate::model::subject::{Class, Snapshot, Subject, describe};
 
 pub use execute::execute;
+pub use lost::lost;
 pub use obstacle::Obstacle;
 pub use proof::UndoExpectation;
 pub use run::{UndoError, UndoLedger, Undone, run};

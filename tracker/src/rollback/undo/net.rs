@@ -38,10 +38,8 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>,
                 plan.refuse(item, Obstacle::Legacy);
                 continue;
             }
-            (Subject::Sysctl(_), _) => {
-                plan.refuse(item, Obstacle::Sysctl);
-                continue;
-            }
+            // its value is compared by the host
+            (Subject::Sysctl(_), _) => ((3, false), BTreeSet::new()),
             (_, Snapshot::Traffic(_) | Snapshot::Neighbour(_)) if !now.contains_key(&item.subject) => {
                 plan.refuse(item, Obstacle::Traffic);
                 continue;

@@ -1,0 +1,82 @@
+//! Mounts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Digest, DigestBuilder};
+use super::path::AbsPath;
+
+/// A mount of the tracker's mount namespace. The kernel gives the number of one that is gone to another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MountSubject {
+    /// Where, as seen from the tracker's root.
+    pub path: AbsPath,
+    /// Its number.
+    pub id: u32,
+}
+
+impl fmt::Display for MountSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mount {}", self.path)
+    }
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountSnapshot {
+    /// Filesystem type, such as `tmpfs`; `nsfs` for a network namespace with a name.
+    pub fs_type: String,
+    /// What the filesystem calls its source: a device, a server's export, or any word.
+    pub source: String,
+    /// Which directory of the filesystem; of `nsfs` the namespace. Bytes that are no text are replaced.
+    pub root: String,
+    /// Device number of the filesystem.
+    pub dev: u64,
+    /// Options of the mount itself, as in `mountinfo`: `rw,nosuid`.
+    pub options: String,
+}
+
+impl MountSnapshot {
+    /// Digest of all of it.
+    pub fn digest(&self) -> Digest {
+        let mut all = self.mounted();
+        all.field(self.options.as_bytes());
+        all.finish()
+    }
+
+    /// What does not change as long as it is the same mount, as a number.
+    pub fn identity(&self) -> u64 {
+        let Digest(bytes) = self.mounted().finish();
+        bytes.first_chunk().map_or(0, |first| u64::from_ne_bytes(*first))
+    }
+
+    fn mounted(&self) -> DigestBuilder {
+        let Self { fs_type, source, root, dev, options: _ } = self;
+        let mut builder = DigestBuilder::new("mount");
+        for part in [fs_type.as_bytes(), source.as_bytes(), root.as_bytes(), &dev.to_be_bytes()] {
+            builder.field(part);
+        }
+        builder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_options_are_a_change_and_another_filesystem_is_another_mount() {
+        let mount = |dev, options: &str| MountSnapshot {
+            fs_type: "tmpfs".to_owned(),
+            source: "x".to_owned(),
+            root: "/".to_owned(),
+            dev,
+            options: options.to_owned(),
+        };
+        let (a, b, c) = (mount(1, "rw"), mount(1, "ro"), mount(2, "rw"));
+        assert_eq!(a.identity(), b.identity());
+        assert_ne!(a.digest(), b.digest());
+        assert_ne!(a.identity(), c.identity());
+    }
+}
