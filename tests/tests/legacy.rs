@@ -172,6 +172,24 @@ fn what_does_not_fit_into_the_ring_is_unknown_rather_than_wrong() {
 }
 
 #[test]
+fn what_was_not_copied_is_read_and_is_the_only_callers() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    // 64 KiB for the pieces of tables, of which kube-proxy's has seven times as many
+    let tracker = Tracker::start(&node, &files, "[capture]\nring_bytes = 131072\n").expect("a tracker");
+    kube_proxy(&node, 1000);
+    // an answer waits until it is known what a call changed, so the next one finds the table known
+    assert_eq!(owners(&tracker).len(), 1003);
+    node.admin_sh("iptables-legacy -t nat -I KUBE-SERVICES -s 192.0.2.1 -j RETURN").expect("a rule");
+    let rules = objects(&tracker, "rule");
+    let of = |owner: &str| rules.iter().filter(|rule| rule["owner"] == owner).count();
+    assert_eq!((of("kubernetes/kube-proxy"), of("admin/root")), (1003, 1), "{}", tracker.log());
+    let added = who(&tracker, &["rule", "nat", "KUBE-SERVICES", "1", "--legacy"]);
+    assert_eq!((&added["owner"], &added["certainty"]), (&"admin/root".into(), &"correlated".into()), "{added:#}");
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
 fn a_tracker_that_was_away_knows_the_rules_it_knew() {
     let node = Node::new().expect("a node");
     let files = Files::named(&node, "tracker");

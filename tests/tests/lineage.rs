@@ -92,6 +92,22 @@ fn a_reload_and_a_resync_leave_every_object_the_one_it_was() {
     tracker.stop().expect("a clean stop");
 }
 
+/// A default mask fills bytes that the same mask leaves empty when it is given, as in a dump.
+#[test]
+fn what_a_dump_writes_out_in_full_is_the_same_rule() {
+    let node = Node::new().expect("a node");
+    let tracker = Tracker::start(&node, &Files::named(&node, "tracker"), "").expect("a tracker");
+    let sticky = "iptables-nft -t nat -N KUBE-SEP; iptables-nft -t nat -A KUBE-SEP -m recent --name KUBE-SEP --set
+        iptables-nft -t nat -A KUBE-SEP -m recent --name KUBE-SEP --rcheck --seconds 600 --reap -j RETURN
+        iptables-nft -A FORWARD -p tcp -m connlimit --connlimit-above 10 -j DROP";
+    node.run_as("kube-proxy", sticky).expect("rules");
+    node.admin_sh("iptables-nft-save | iptables-nft-restore").expect("a dump restored");
+    let rules = objects(&tracker, &["--class", "rule"]);
+    assert_eq!(owners(&rules), ["kubernetes/kube-proxy"; 3], "{rules:#?}");
+    assert!(rules.iter().all(|rule| rule["rewritten"].is_string()), "{rules:#?}");
+    tracker.stop().expect("a clean stop");
+}
+
 #[test]
 fn a_rule_that_somebody_changes_shows_who() {
     let node = Node::new().expect("a node");

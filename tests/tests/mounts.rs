@@ -63,6 +63,30 @@ fn each_mount_is_its_makers_and_its_end_is_whoever_unmounted_it() {
 }
 
 #[test]
+fn a_mount_through_a_descriptor_is_its_makers_unless_there_is_another_nobody_named() {
+    let node = Node::new().expect("a node");
+    node.sh("mkdir -p /run/one /run/two /run/three").expect("directories");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    let through = |dir: &str| {
+        format!(
+            "python3 -c \"import ctypes, os; fd = os.open('{dir}', os.O_PATH); assert ctypes.CDLL(None).mount(b't', b'/proc/self/fd/%d' % fd, b'tmpfs', 0, None) == 0\""
+        )
+    };
+    node.run_as("flanneld", &through("/run/one")).expect("a mount");
+    assert_made(&who(&tracker, "/run/one"), "cni/flannel");
+    tracker.while_paused(|| {
+        node.run_as("flanneld", &through("/run/two")).expect("a mount");
+        node.run_as("dockerd", &through("/run/three")).expect("a mount");
+    });
+    for path in ["/run/two", "/run/three"] {
+        let mount = who(&tracker, path);
+        assert_eq!(mount["certainty"], "unknown", "{mount:#}");
+    }
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
 fn a_mount_made_anew_between_two_looks_is_not_the_first_makers() {
     let node = Node::new().expect("a node");
     node.sh("mkdir -p /run/x /run/stack").expect("directories");

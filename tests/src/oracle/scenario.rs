@@ -71,7 +71,8 @@ impl Scenario {
 
     /// All steps, after what every node has from its start.
     pub fn steps(&self) -> Vec<Step> {
-        let boot = others::boot().into_iter().chain(self.timelines.iter().flat_map(|timeline| timeline.boot.clone()));
+        // firewalld's start flushes what iptables has
+        let boot = self.timelines.iter().flat_map(|timeline| timeline.boot.clone()).chain(others::boot());
         let mut timelines: Vec<_> = self.timelines.iter().map(|timeline| timeline.steps.iter()).collect();
         let turns = self.turns.iter().filter_map(|turn| timelines[*turn].next().cloned());
         boot.chain(turns).collect()

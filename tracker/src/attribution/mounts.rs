@@ -35,6 +35,15 @@ pub enum MountAct {
     Disappeared,
 }
 
+/// Which calls may explain a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hints {
+    /// Those that name its path.
+    Paths,
+    /// Also those whose path says nothing.
+    All,
+}
+
 #[derive(Debug)]
 struct Asked {
     request: MountRequest,
@@ -91,7 +100,7 @@ impl MountRequests {
     }
 
     /// Who asked for what happened to the mount at `path` since the table was read last, at `since`.
-    pub fn behind(&self, path: &AbsPath, act: MountAct, since: BootTime) -> Match {
+    pub fn behind(&self, path: &AbsPath, act: MountAct, since: BootTime, hints: Hints) -> Match {
         if self.lost_until.is_some_and(|lost| lost >= since) {
             return Match::Lost;
         }
@@ -99,6 +108,7 @@ impl MountRequests {
         let recent = calls.filter(|asked| asked.ended.is_none_or(|ended| ended >= since));
         let mut fitting: Vec<(Fit, &Asked)> =
             recent.filter_map(|asked| Some((asked.request.explains(path, act, self.own)?, asked))).collect();
+        fitting.retain(|(fit, _)| *fit != Fit::Opaque || hints == Hints::All);
         let Some(best) = fitting.iter().map(|(fit, _)| *fit).min() else { return Match::None };
         fitting.retain(|(fit, _)| *fit == best);
         let mut actors: Vec<Arc<Actor>> = Vec::new();

@@ -54,7 +54,7 @@ fn who(calls: &[(MountRequest, Arc<Actor>)], at: &str, act: MountAct) -> Vec<u32
     for (request, actor) in calls {
         table.open(request.clone(), Arc::clone(actor));
     }
-    let mut found = match table.behind(&path(at), act, BootTime(0)) {
+    let mut found = match table.behind(&path(at), act, BootTime(0), Hints::All) {
         Match::One { actor, is_exact: false, .. } => vec![actor.image.id.process.tgid.0],
         Match::Several { actors, .. } => actors.iter().map(|actor| actor.image.id.process.tgid.0).collect(),
         Match::None => Vec::new(),
@@ -81,6 +81,16 @@ fn the_call_that_names_the_path_best_explains_a_mount() {
     assert_eq!(who(&all[..1], "/a/b/c", Appeared), [5]);
     assert!(who(&[asked(6, 5, Mount, 0, "/a/b"), asked(7, 5, Mount, 0, "/x/c")], "/a/b/c", Appeared).is_empty());
     assert_eq!(who(&[asked(6, 5, Mount, 0, "/a/b/c"), asked(7, 5, Mount, 0, "/a/b/c")], "/a/b/c", Appeared), [6, 7]);
+}
+
+#[test]
+fn a_call_that_names_nothing_is_only_a_hint() {
+    let mut table = MountRequests::new(HERE);
+    let (request, actor) = asked(1, 5, MountCall::Mount, 0, "/proc/self/fd/7");
+    table.open(request, actor);
+    let behind = |hints| table.behind(&path("/a/b/c"), MountAct::Appeared, BootTime(0), hints);
+    assert_eq!(behind(Hints::Paths), Match::None);
+    assert!(matches!(behind(Hints::All), Match::One { .. }));
 }
 
 #[test]
@@ -118,7 +128,8 @@ fn another_mount_namespaces_calls_count_only_by_the_very_path() {
 
 #[test]
 fn failed_earlier_and_lost_calls_name_nobody() {
-    let behind = |table: &MountRequests, since| table.behind(&path("/a/b/c"), MountAct::Appeared, BootTime(since));
+    let behind =
+        |table: &MountRequests, since| table.behind(&path("/a/b/c"), MountAct::Appeared, BootTime(since), Hints::Paths);
     let mut table = MountRequests::new(HERE);
     let call = |table: &mut MountRequests, pid, time| {
         let (request, actor) = asked(pid, time, MountCall::Mount, 0, "/a/b/c");

@@ -3,6 +3,8 @@
 //! An expression's canonical form is its name and its attributes, without
 //! - `counter`, `last`: all of them;
 //! - `quota`: the bytes consumed, and the flag that it is used up;
+//! - `match` of `recent` and `connlimit` in IPv4 rules: the twelve bytes of their mask that IPv6 alone has. `iptables`
+//!   fills them by default and leaves them empty when the mask is given, as `iptables-save` gives it;
 //! - `dynset`, and set elements and sets that carry expressions: the same for those expressions.
 //!
 //! `limit`, `connlimit` and `numgen` dump no state. xt matches and targets keep state of their own in the structure user
@@ -13,6 +15,7 @@ use super::attribute::{Attribute, attributes, be32, push_attribute};
 use super::expression::{Expression, expressions};
 use super::report::Reason;
 use crate::model::digest::{Digest, DigestBuilder};
+use crate::model::nft::Family;
 
 /// `NFTA_QUOTA_FLAGS`, `NFTA_QUOTA_PAD`, `NFTA_QUOTA_CONSUMED`.
 const QUOTA_FLAGS: u16 = 2;
@@ -28,8 +31,13 @@ const LIST_ELEM: u16 = 1;
 const EXPR_NAME: u16 = 1;
 const EXPR_DATA: u16 = 2;
 
+/// `NFTA_MATCH_NAME`, `NFTA_MATCH_REV`, `NFTA_MATCH_INFO`.
+const MATCH_NAME: u16 = 1;
+const MATCH_REV: u16 = 2;
+const MATCH_INFO: u16 = 3;
+
 /// Digest of a rule's content: expressions, userdata and compat; not its handle and not its place.
-pub(crate) fn rule_digest(list: &[u8], userdata: &[u8], compat: &[u8]) -> Result<Digest, Reason> {
+pub(crate) fn rule_digest(family: Family, list: &[u8], userdata: &[u8], compat: &[u8]) -> Result<Digest, Reason> {
     let mut digest = DigestBuilder::new("nft-rule");
     let mut stable = Vec::new();
     for expression in expressions(list) {
@@ -37,6 +45,7 @@ pub(crate) fn rule_digest(list: &[u8], userdata: &[u8], compat: &[u8]) -> Result
         stable.clear();
         match expression.name {
             b"dynset" => push_stable_dynset(&mut stable, expression.data)?,
+            b"match" if family == Family::Ip => push_stable_match(&mut stable, expression.data)?,
             _ => push_stable_data(&mut stable, &expression)?,
         }
         digest.field(expression.name).field(&stable);
@@ -73,6 +82,30 @@ pub(crate) fn push_stable_quota(out: &mut Vec<u8>, data: &[u8]) -> Result<(), Re
             }
             Attribute { kind, value } => push_attribute(out, kind, value),
         }
+    }
+    Ok(())
+}
+
+/// Appends an xt match of an IPv4 rule without the part of its mask that means nothing there.
+fn push_stable_match(out: &mut Vec<u8>, data: &[u8]) -> Result<(), Reason> {
+    let mut unused = None;
+    let mut named: &[u8] = b"";
+    for attribute in attributes(data) {
+        let Attribute { kind, value } = attribute?;
+        match kind {
+            MATCH_NAME => named = value,
+            // `struct xt_recent_mtinfo_v1`, `struct xt_connlimit_info`: in both the name comes before the revision
+            MATCH_REV if be32(value)? == 1 && named == b"recent\0" => unused = Some(216..228),
+            MATCH_REV if named == b"connlimit\0" => unused = Some(4..16),
+            MATCH_INFO if unused.as_ref().is_some_and(|unused| value.get(unused.clone()).is_some()) => {
+                let mut stable = value.to_vec();
+                stable[unused.take().unwrap_or_default()].fill(0);
+                push_attribute(out, kind, &stable);
+                continue;
+            }
+            _ => {}
+        }
+        push_attribute(out, kind, value);
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(super) fn rule(family: Family, attributes: &[u8]) -> Result<(TableRef, NftIt
     let comment = match_comment(list).or_else(|| userdata_comment(userdata));
     let References { chains, sets, objects } = references;
     let snapshot = RuleSnapshot {
-        content: rule_digest(list, userdata, compat)?,
+        content: rule_digest(family, list, userdata, compat)?,
         expressions: list.to_vec(),
         compat: compat.to_vec(),
         userdata: userdata.to_vec(),

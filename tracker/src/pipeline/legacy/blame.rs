@@ -2,7 +2,11 @@
 //!
 //! A difference is a call's when it can be that one's alone; else nobody is named.
 
+use std::collections::HashMap;
+
 use super::outline::{Difference, Outline};
+use crate::model::digest::Digest;
+use crate::model::ids::ChainName;
 use crate::model::legacy::{LegacyContent, LegacyItem};
 use crate::model::owner::{Attribution, Certainty, Evidence};
 use crate::model::time::BootTime;
@@ -25,12 +29,29 @@ pub struct Call {
 pub struct Suspect<'a> {
     call: &'a Call,
     outline: Option<Outline>,
+    /// How many rules of each content it handed in with the kernel's mark: they were there before.
+    marked: HashMap<(&'a ChainName, Digest), u32>,
 }
 
 impl<'a> Suspect<'a> {
     /// Prepares calls for [`blame`].
     pub fn all(calls: &'a [Call]) -> Vec<Self> {
-        calls.iter().map(|call| Self { call, outline: call.content.as_ref().map(Outline::of) }).collect()
+        let suspect = |call: &'a Call| {
+            let chains = call.content.iter().flat_map(|content| &content.chains);
+            let rules = chains.flat_map(|chain| chain.rules.iter().map(move |rule| (&chain.name, rule)));
+            let mut marked: HashMap<_, u32> = HashMap::new();
+            for (chain, rule) in rules.filter(|(_, rule)| rule.is_marked) {
+                *marked.entry((chain, rule.content)).or_default() += 1;
+            }
+            Self { call, outline: call.content.as_ref().map(Outline::of), marked }
+        };
+        calls.iter().map(suspect).collect()
+    }
+
+    /// Whether it only handed on what was there.
+    fn handed_on(&self, difference: &Difference) -> bool {
+        let Difference::Added(LegacyItem::Rule { chain, content, nth }, _) = difference else { return false };
+        self.marked.get(&(chain, *content)).is_some_and(|count| nth < count)
     }
 
     /// Whether the table was so after this call; `None` where that was not seen.
@@ -58,7 +79,9 @@ pub fn blame(suspects: &[Suspect<'_>], difference: &Difference, none: impl FnOnc
     // after a call that left it otherwise, only later ones can have made it so
     let not_before = suspects.iter().filter(|it| it.left(difference) == Some(false)).map(|it| it.call.opened).max();
     let can = |it: &&Suspect<'_>| {
-        it.left(difference) != Some(false) && not_before.is_none_or(|opened| it.call.closed >= opened)
+        it.left(difference) != Some(false)
+            && !it.handed_on(difference)
+            && not_before.is_none_or(|opened| it.call.closed >= opened)
     };
     let mut candidates: Vec<&Suspect<'_>> = suspects.iter().filter(can).collect();
     candidates.sort_by_key(|it| it.call.opened);

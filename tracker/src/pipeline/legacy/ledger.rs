@@ -38,6 +38,8 @@ pub struct Settled {
     pub calls: Vec<Call>,
     /// What it is.
     pub after: LegacyContent,
+    /// Whether that was read, and not handed in by the one call.
+    pub is_read: bool,
 }
 
 #[derive(Debug, Default)]
@@ -94,8 +96,10 @@ impl Ledger {
         self.tables.entry(table).or_default().must_look = true;
     }
 
-    /// Notes a look at a table.
-    pub fn looked(&mut self, look: Look) {
+    /// Notes a look at a table. What is read carries the kernel's marks everywhere, which say nothing then.
+    pub fn looked(&mut self, mut look: Look) {
+        let rules = look.content.chains.iter_mut().flat_map(|chain| &mut chain.rules);
+        rules.for_each(|rule| rule.is_marked = false);
         let table = look.content.table.clone();
         self.tables.entry(table).or_default().look = Some(look);
     }
@@ -175,7 +179,8 @@ impl TableLedger {
             self.must_look = false;
             self.rounds = 0;
             self.looked = (look.began, look.ended);
-            return Some(Settled { table: table.clone(), before: self.known.take(), calls, after: look.content });
+            let (table, before) = (table.clone(), self.known.take());
+            return Some(Settled { table, before, calls, after: look.content, is_read: true });
         }
         if self.look.is_some() || self.must_look || !self.open.is_empty() {
             return None;
@@ -191,6 +196,6 @@ impl TableLedger {
         }
         let calls = std::mem::take(&mut self.waiting);
         let after = calls.first()?.content.clone()?;
-        Some(Settled { table: table.clone(), before: self.known.take(), calls, after })
+        Some(Settled { table: table.clone(), before: self.known.take(), calls, after, is_read: false })
     }
 }

@@ -17,7 +17,7 @@ use crate::model::legacy::{
 };
 use crate::model::object::Object;
 use crate::model::operation::OperationKind;
-use crate::model::owner::{Attribution, Evidence, Owner};
+use crate::model::owner::{Attribution, Certainty, Evidence, Owner};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::BootTime;
 
@@ -121,7 +121,7 @@ impl Recorder {
     }
 
     fn settled(&mut self, settled: Settled) {
-        let Settled { table, before, calls, after } = settled;
+        let Settled { table, before, calls, after, is_read } = settled;
         let before = before.unwrap_or_else(|| self.table_made(&table, &Outline::initial(&after)));
         let mut outline = Outline::of(&after);
         outline.inherit(&before);
@@ -131,7 +131,7 @@ impl Recorder {
         };
         let mut is_removers = |item: &LegacyItem| self.is_owned(&table, item, remover.as_ref());
         let differences = before.differences(&after, &mut is_removers);
-        let suspects = if calls.len() > 1 { Suspect::all(&calls) } else { Vec::new() };
+        let suspects = if is_read { Suspect::all(&calls) } else { Vec::new() };
         let mut found = Differences::default();
         for difference in differences {
             let attribution = match calls.as_slice() {
@@ -144,7 +144,10 @@ impl Recorder {
                     found.count(&difference);
                     unseen(&table, &difference)
                 }
-                [call] => call.attribution.clone(),
+                [call] if !is_read => call.attribution.clone(),
+                [call] if call.content.is_none() => {
+                    correlated(blame(&suspects, &difference, || unseen(&table, &difference)))
+                }
                 _ => blame(&suspects, &difference, || unseen(&table, &difference)),
             };
             let effect = self.effect_of(&table, difference, &attribution, calls.is_empty(), (&before, &mut outline));
@@ -265,6 +268,14 @@ fn next_policy(before: &Outline, chain: &ChainName, policy: LegacyPolicy, by: &A
     match before.chains.get(chain) {
         Some(known) => known.chain.with_policy(policy, by),
         None => LegacyChain { policy: Some(policy), policies: Vec::new() },
+    }
+}
+
+/// The verdict on what changed around the only call there was, when the table was read and not seen handed in.
+fn correlated(by: Attribution) -> Attribution {
+    match by.evidence().first().filter(|_| by.certainty() == Certainty::Exact) {
+        Some(evidence) => Attribution::new(by.owner().clone(), Certainty::Correlated, by.actor(), evidence.clone()),
+        None => by,
     }
 }
 

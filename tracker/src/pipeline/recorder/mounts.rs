@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::attribution::mounts::{MountAct, MountRequests};
+use crate::attribution::mounts::{Hints, MountAct, MountRequests};
 use crate::attribution::requests::{Match, Window};
 use crate::capture::mountinfo::MountLook;
 use crate::capture::mounts::Mount;
@@ -33,52 +33,62 @@ impl Recorder {
     pub(super) fn mounts(&mut self, look: &MountLook, window: Window) {
         // also when there was nothing to read, the table was asked for changes at the window's begin
         let since = std::mem::replace(&mut self.mounts.read, look.read).max(window.after);
+        let (effects, doubtful) = self.differing_mounts(look, since);
+        let unnamed = |act| {
+            let is_one = |(effect, its): &&(Effect, MountAct)| {
+                *its == act && self.request_behind(&effect.subject, act, since, Hints::Paths) == Match::None
+            };
+            effects.iter().filter(is_one).count()
+        };
+        let acts = [MountAct::Appeared, MountAct::Changed, MountAct::Disappeared];
+        // a call that names nothing did one thing: of several that nobody named it is not known which
+        let lone: Vec<MountAct> = acts.into_iter().filter(|act| unnamed(*act) == 1).collect();
+        for (effect, act) in effects {
+            let hints = if lone.contains(&act) { Hints::All } else { Hints::Paths };
+            let attribution = if doubtful.contains(&effect.subject) {
+                Attribution::unknown(Evidence::Ambiguous { candidates: 2 })
+            } else {
+                let found = self.request_behind(&effect.subject, act, since, hints);
+                self.judge_match(found, || Attribution::unknown(Evidence::NoRequest))
+            };
+            self.apply(effect, &attribution, None);
+        }
+    }
+
+    /// What differs from what is known; second, the mounts that may be others than they look like.
+    fn differing_mounts(&self, look: &MountLook, since: BootTime) -> (Vec<(Effect, MountAct)>, BTreeSet<Subject>) {
         let live: BTreeMap<Subject, Snapshot> = look.mounts.iter().map(Mount::object).collect();
-        let mut doubtful = BTreeSet::new();
-        let known = self.world.subjects(|subject| matches!(subject, Subject::Mount(_)));
-        for subject in known {
+        let (mut effects, mut doubtful, mut gone) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        for subject in self.world.subjects(|subject| matches!(subject, Subject::Mount(_))) {
             let Some(tracked) = self.world.get(&subject) else { continue };
-            let now = live.get(&subject);
-            if now.is_some_and(|now| !tracked.is_another(now)) {
+            if live.get(&subject).is_some_and(|now| !tracked.is_another(now)) {
                 if !self.is_another_perhaps(&subject, since) {
                     continue;
                 }
                 doubtful.insert(subject.clone());
             }
-            let effect = Effect::removed(tracked.id, subject.clone());
-            let attribution = match doubtful.contains(&subject) {
-                true => Attribution::unknown(Evidence::Ambiguous { candidates: 2 }),
-                false => self.who_mounted(&subject, MountAct::Disappeared, since),
-            };
-            self.apply(effect, &attribution, None);
+            gone.insert(subject.clone());
+            effects.push((Effect::removed(tracked.id, subject), MountAct::Disappeared));
         }
         for (subject, snapshot) in live {
-            let (effect, act) = match self.world.get(&subject) {
-                Some(known) if known.digest == snapshot.digest() => continue,
-                Some(known) => (Effect::changed(known.id, subject.clone(), snapshot), MountAct::Changed),
-                None => (Effect::created(subject.clone(), snapshot), MountAct::Appeared),
-            };
-            let attribution = match doubtful.contains(&subject) {
-                true => Attribution::unknown(Evidence::Ambiguous { candidates: 2 }),
-                false => self.who_mounted(&subject, act, since),
-            };
-            self.apply(effect, &attribution, None);
+            match self.world.get(&subject).filter(|_| !gone.contains(&subject)) {
+                Some(known) if known.digest == snapshot.digest() => {}
+                Some(known) => effects.push((Effect::changed(known.id, subject, snapshot), MountAct::Changed)),
+                None => effects.push((Effect::created(subject, snapshot), MountAct::Appeared)),
+            }
         }
+        (effects, doubtful)
     }
 
     /// Whether a mount that looks like the known one may be another with its number: somebody unmounted there, and somebody
     /// mounted there, between two looks. With several at one place that may have been about another of them; nobody knows.
     fn is_another_perhaps(&self, subject: &Subject, since: BootTime) -> bool {
-        let Subject::Mount(MountSubject { path, .. }) = subject else { return false };
-        let is_seen = |act| !matches!(self.mounts.requests.behind(path, act, since), Match::None | Match::Lost);
+        let is_seen = |act| !matches!(self.request_behind(subject, act, since, Hints::All), Match::None | Match::Lost);
         is_seen(MountAct::Disappeared) && is_seen(MountAct::Appeared)
     }
 
-    fn who_mounted(&mut self, subject: &Subject, act: MountAct, since: BootTime) -> Attribution {
-        let Subject::Mount(MountSubject { path, .. }) = subject else {
-            return Attribution::unknown(Evidence::NoRequest);
-        };
-        let found = self.mounts.requests.behind(path, act, since);
-        self.judge_match(found, || Attribution::unknown(Evidence::NoRequest))
+    fn request_behind(&self, subject: &Subject, act: MountAct, since: BootTime, hints: Hints) -> Match {
+        let Subject::Mount(MountSubject { path, .. }) = subject else { return Match::None };
+        self.mounts.requests.behind(path, act, since, hints)
     }
 }

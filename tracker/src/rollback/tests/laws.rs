@@ -248,8 +248,14 @@ fn times_out(now: &Snapshot) -> bool {
     matches!(now, Snapshot::Nft(NftSnapshot::Element(element)) if element.has_timeout)
 }
 
+/// How many sequences are tried, `NETDEED_LAW_CASES`.
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is chosen by its caller")]
+fn cases() -> u32 {
+    std::env::var("NETDEED_LAW_CASES").map_or(512, |text| text.parse().expect("a number of cases"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn in_scope_goes_or_is_explained_and_nothing_else_moves(acts in acts(0..5, 0.1), include_inferred: bool) {

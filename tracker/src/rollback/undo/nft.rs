@@ -50,7 +50,7 @@ pub(super) fn plan(archive: &Archive, items: &[&Item], live: &LiveState, plan: &
 }
 
 /// Whether a rule names an IP set, which it does by a number that a set made anew has not.
-fn matches_ip_set(content: &NftSnapshot) -> bool {
+pub(super) fn matches_ip_set(content: &NftSnapshot) -> bool {
     let NftSnapshot::Rule(rule) = content else { return false };
     decode(&rule.expressions).any(|expression| match expression.kind {
         Kind::Match(xt) | Kind::Target(xt) => {
