@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
@@ -28,6 +29,9 @@ ip link set lo up
 echo arranged
 exec sleep infinity
 "#;
+
+/// Numbers copies of programs in the making.
+static COPIES: AtomicU64 = AtomicU64::new(0);
 
 /// A node. Dropping it ends all its processes; its namespaces, mounts and links go with the last of them.
 #[derive(Debug)]
@@ -161,7 +165,11 @@ impl Node {
     pub fn program(&self, name: &str) -> Result<PathBuf> {
         let path = self.scratch.path().join(name);
         if !path.exists() {
-            std::fs::copy("/bin/dash", &path)?;
+            // by another process: what this one has open for writing, a program that another thread is starting has open,
+            // too, for a moment, and nobody can execute it
+            let made = self.scratch.path().join(format!(".{name}-{}", COPIES.fetch_add(1, Ordering::Relaxed)));
+            output_of(Command::new("cp").arg("/bin/dash").arg(&made), "cp /bin/dash")?;
+            std::fs::rename(&made, &path)?;
         }
         Ok(path)
     }

@@ -125,8 +125,8 @@ fn without_what_was_kept_the_time_between_is_a_gap() {
     // born meanwhile, and known from /proc when it acts
     let go = node.scratch().join("go");
     let script = format!("until test -e {}; do sleep 0.05; done; nft add table ip later7; :", go.display());
-    std::fs::copy("/bin/dash", node.scratch().join("firewalld")).expect("a shell");
-    let mut late = node.command(node.scratch().join("firewalld")).args(["-c", &script]).spawn().expect("spawned");
+    let firewalld = node.program("firewalld").expect("a shell");
+    let mut late = node.command(firewalld).args(["-c", &script]).spawn().expect("spawned");
     manager.discard();
     let tracker = start(&node, &files, &manager);
     std::fs::write(&go, "").expect("written");

@@ -139,10 +139,7 @@ pub fn shrink(node: &Node, from: usize, to: usize) -> Result<()> {
 /// When `iptables-restore` fails.
 pub fn sync_text(node: &Node, ruleset: &str) -> Result<()> {
     // A shell under another name: what runs `iptables-restore` has kube-proxy's program name, as the real one has.
-    let program = node.scratch().join("kube-proxy");
-    if !program.exists() {
-        std::fs::copy("/bin/dash", &program)?;
-    }
+    let program = node.program("kube-proxy")?;
     let mut child = node
         .command(&program)
         .args(["-c", "iptables-nft-restore --noflush --counters; exit $?"])
