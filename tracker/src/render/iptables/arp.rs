@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::super::line::Line;
-use super::words::{not, plain, prefix_length};
-use crate::decode::legacy::{Layout, Part, Verdict, parts, verdict};
+use super::words::{not, plain, prefix_length, write_verdict};
+use crate::decode::legacy::{Layout, Part, parts, verdict};
 use crate::model::legacy::{LegacyFamily, LegacyRule};
 
 /// `ARPT_INV_*`.
@@ -53,12 +53,7 @@ pub(super) fn write_rule(line: &mut Line, rule: &LegacyRule) -> Option<()> {
             line.push(" -j");
             plain(line, chain.as_str().as_bytes());
         }
-        (Some(Verdict::To(_)), None) => {}
-        (Some(Verdict::Accept), None) => line.push(" -j ACCEPT"),
-        (Some(Verdict::Drop), None) => line.push(" -j DROP"),
-        (Some(Verdict::Queue), None) => line.push(" -j QUEUE"),
-        (Some(Verdict::Return), None) => line.push(" -j RETURN"),
-        (Some(Verdict::Other(number)), None) => line.mark(format_args!("verdict {number}")),
+        (Some(verdict), None) => write_verdict(line, verdict),
     }
     write_fixed(line, &fixed);
     for part in matches {

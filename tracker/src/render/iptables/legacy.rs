@@ -5,8 +5,8 @@ use super::super::{Rendered, Surroundings};
 use super::arp;
 use super::extension::Extensions;
 use super::native::Native;
-use super::words::plain;
-use crate::decode::legacy::{Layout, Part, Verdict, parts, verdict};
+use super::words::{plain, write_verdict};
+use crate::decode::legacy::{Layout, Part, parts, verdict};
 use crate::model::legacy::{LegacyFamily, LegacyRule};
 
 /// `IPT_F_FRAG`; `IP6T_F_PROTO` for IPv6, which needs no words.
@@ -125,12 +125,7 @@ fn write_rule(line: &mut Line, is_ipv6: bool, rule: &LegacyRule, surroundings: &
             line.push(if is_goto { " -g" } else { " -j" });
             plain(line, chain.as_str().as_bytes());
         }
-        (Some(Verdict::To(_)), None) => {}
-        (Some(Verdict::Accept), None) => line.push(" -j ACCEPT"),
-        (Some(Verdict::Drop), None) => line.push(" -j DROP"),
-        (Some(Verdict::Queue), None) => line.push(" -j QUEUE"),
-        (Some(Verdict::Return), None) => line.push(" -j RETURN"),
-        (Some(Verdict::Other(number)), None) => line.mark(format_args!("verdict {number}")),
+        (Some(verdict), None) => write_verdict(line, verdict),
     }
     Some(())
 }

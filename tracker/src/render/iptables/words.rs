@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::line::Line;
+use crate::decode::legacy::Verdict;
 
 /// Bytes up to their NUL; what could upset a terminal escaped.
 pub(super) fn escaped(name: &[u8]) -> String {
@@ -106,4 +107,16 @@ pub(super) fn bits(line: &mut Line, value: u32, names: &[(u32, &str)]) -> Option
         }
     }
     (left == 0).then_some(())
+}
+
+/// A verdict of the kernel's own; going on with the next rule has no words.
+pub(super) fn write_verdict(line: &mut Line, verdict: Verdict) {
+    match verdict {
+        Verdict::To(_) => {}
+        Verdict::Accept => line.push(" -j ACCEPT"),
+        Verdict::Drop => line.push(" -j DROP"),
+        Verdict::Queue => line.push(" -j QUEUE"),
+        Verdict::Return => line.push(" -j RETURN"),
+        Verdict::Other(number) => line.mark(format_args!("verdict {number}")),
+    }
 }
