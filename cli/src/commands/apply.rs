@@ -8,7 +8,7 @@ use netdeed_tracker::control::client::Client;
 
 use crate::args::Global;
 use crate::error::CliError;
-use crate::output::{Output, is_conversation};
+use crate::output::{Output, somebody_must_be_there};
 
 use super::plan::ask;
 use super::reset::{carry_out, is_agreed, not_begun, refuse_while_owner_runs, show, tell};
@@ -28,8 +28,8 @@ pub(crate) struct ApplyArgs {
 /// Carries out a plan that somebody reviewed. When the plan made now has other steps, nothing is done.
 pub(crate) async fn run(global: &Global, output: &Output, args: ApplyArgs) -> Result<(), CliError> {
     let ApplyArgs { plan: path, yes, force } = args;
-    if !yes && !is_conversation() {
-        return Err(CliError::Usage("nobody can be asked here: say --yes to carry the plan out".to_owned()));
+    if !yes {
+        somebody_must_be_there("say --yes to carry the plan out")?;
     }
     let plan = read(&path)?;
     let Some(request) = plan.request.clone() else {

@@ -8,7 +8,7 @@ use netdeed_tracker::control::client::Client;
 
 use crate::args::{Format, Global};
 use crate::error::{CliError, complain, unless_closed};
-use crate::output::{Detail, Output, Style, is_conversation, write_operation, write_plan};
+use crate::output::{Detail, Output, Style, somebody_must_be_there, write_operation, write_plan};
 
 use super::plan::{Selection, ask};
 
@@ -32,10 +32,8 @@ pub(crate) struct ResetArgs {
 
 pub(crate) async fn run(global: &Global, output: &Output, args: ResetArgs) -> Result<(), CliError> {
     let ResetArgs { selection, dry_run, yes, force } = args;
-    if !yes && !dry_run && !is_conversation() {
-        return Err(CliError::Usage(
-            "nobody can be asked here: say --yes to remove, or --dry-run to only check".to_owned(),
-        ));
+    if !yes && !dry_run {
+        somebody_must_be_there("say --yes to remove, or --dry-run to only check")?;
     }
     let client = Client::new(&global.socket);
     let request = selection.request();

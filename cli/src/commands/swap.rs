@@ -8,7 +8,7 @@ use netdeed_tracker::model::owner::Owner;
 
 use crate::args::{Format, Global};
 use crate::error::{CliError, complain, unless_closed};
-use crate::output::{Output, Style, is_conversation, write_findings};
+use crate::output::{Output, Style, somebody_must_be_there, write_findings};
 
 use super::reset::{carry_out, is_agreed, not_begun, show, tell};
 
@@ -47,10 +47,8 @@ fn cni(text: &str) -> Result<Owner, String> {
 
 pub(crate) async fn run(global: &Global, output: &Output, args: SwapArgs) -> Result<(), CliError> {
     let SwapArgs { from, to, verify, include_inferred, dry_run, yes, force } = args;
-    if !verify && !yes && !dry_run && !is_conversation() {
-        return Err(CliError::Usage(
-            "nobody can be asked here: say --yes to remove, or --dry-run to only check".to_owned(),
-        ));
+    if !verify && !yes && !dry_run {
+        somebody_must_be_there("say --yes to remove, or --dry-run to only check")?;
     }
     let client = Client::new(&global.socket);
     let request = SwapRequest { from, to, include_inferred, verify };

@@ -8,7 +8,7 @@ use netdeed_tracker::model::ids::OperationId;
 
 use crate::args::{Format, Global};
 use crate::error::{CliError, unless_closed};
-use crate::output::{Output, is_conversation, write_undo};
+use crate::output::{Output, somebody_must_be_there, write_undo};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UndoArgs {
@@ -24,10 +24,8 @@ pub(crate) struct UndoArgs {
 
 pub(crate) async fn run(global: &Global, output: &Output, args: UndoArgs) -> Result<(), CliError> {
     let UndoArgs { operation, dry_run, yes } = args;
-    if !yes && !dry_run && !is_conversation() {
-        return Err(CliError::Usage(
-            "nobody can be asked here: say --yes to put things back, or --dry-run to only check".to_owned(),
-        ));
+    if !yes && !dry_run {
+        somebody_must_be_there("say --yes to put things back, or --dry-run to only check")?;
     }
     let client = Client::new(&global.socket);
     let request = UndoRequest { operation: operation.map(OperationId), dry_run: true };

@@ -98,6 +98,11 @@ fn yaml<T: Document>(envelope: &Envelope<T>) -> Result<String, CliError> {
 }
 
 /// Whether somebody can be asked: both ends of the conversation are a terminal.
-pub(crate) fn is_conversation() -> bool {
+fn is_conversation() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// What changes things without `--yes` asks first. `remedy` says what to do where nobody can answer.
+pub(crate) fn somebody_must_be_there(remedy: &str) -> Result<(), CliError> {
+    if is_conversation() { Ok(()) } else { Err(CliError::Usage(format!("nobody can be asked here: {remedy}"))) }
 }

@@ -1,6 +1,5 @@
 //! Directories and files.
 
-use crate::lineage::Candidates;
 use crate::model::ids::ObjectId;
 use crate::model::observation::{PathEvent, PathObservation};
 use crate::model::owner::{Attribution, Evidence};
@@ -56,13 +55,7 @@ impl Recorder {
 
     fn who_wrote(&mut self, observation: &PathObservation) -> Attribution {
         let Some(tgid) = observation.tgid else { return Attribution::unknown(Evidence::NoRequest) };
-        let evidence = Evidence::Fanotify { tgid: tgid.0 };
-        match self.lineage.process_at(tgid, observation.after_time, observation.before_time) {
-            Candidates::One(actor) => self.judge_actor(&actor, true, evidence),
-            Candidates::Images(actors) => self.judge_images(&actors, true, evidence),
-            Candidates::Many(actors) => self.judge_one_of(&actors.iter().collect::<Vec<_>>(), evidence),
-            Candidates::None => Attribution::unknown(evidence),
-        }
+        self.who_was(tgid, observation.after_time, observation.before_time)
     }
 
     fn names_another(&self, subject: &Subject, inode: Option<Inode>) -> bool {

@@ -149,7 +149,8 @@ impl Recorder {
         verdict.unwrap_or_else(|| Attribution::unknown(Evidence::NoRequest))
     }
 
-    fn who_was(&mut self, tgid: Tgid, after: BootTime, before: BootTime) -> Attribution {
+    /// Who the process of a fanotify event was.
+    pub(super) fn who_was(&mut self, tgid: Tgid, after: BootTime, before: BootTime) -> Attribution {
         let evidence = Evidence::Fanotify { tgid: tgid.0 };
         match self.lineage.process_at(tgid, after, before) {
             Candidates::One(actor) => self.judge_actor(&actor, true, evidence),
