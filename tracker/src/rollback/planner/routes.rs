@@ -26,8 +26,9 @@ pub(super) fn plan(
     draft: &mut Draft,
 ) {
     let mut sorted: Vec<Live<'_>> = live.rt.iter().map(|(subject, snapshot)| (subject, snapshot)).collect();
-    // the kernel deletes the first ip rule with at least the selectors asked for: those with most go first
-    sorted.sort_by_cached_key(|(subject, snapshot)| (Reverse(selectors(snapshot)), *subject));
+    // the kernel deletes the first ip rule with at least the selectors asked for: those with most go first; a primary
+    // address takes its secondaries along: they go before it
+    sorted.sort_by_cached_key(|(subject, snapshot)| (Reverse(selectors(snapshot)), is_primary(snapshot), *subject));
     for (subject, snapshot) in &sorted {
         if let (Subject::Address(address), Snapshot::Address(content)) = (subject, snapshot)
             && !going.contains(&address.ifindex)
@@ -56,6 +57,10 @@ pub(super) fn plan(
             _ => {}
         }
     }
+}
+
+fn is_primary(snapshot: &Snapshot) -> bool {
+    matches!(snapshot, Snapshot::Address(address) if !is_secondary(address))
 }
 
 fn selectors(snapshot: &Snapshot) -> usize {
