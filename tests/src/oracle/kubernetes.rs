@@ -182,9 +182,9 @@ fn kubelet(random: &mut Random, number: usize) -> Timeline {
             "kubelet",
             "mkdir -p /var/lib/kubelet/pods /etc/kubernetes/manifests; chmod 700 /var/lib/kubelet
              echo state > /var/lib/kubelet/.new; mv /var/lib/kubelet/.new /var/lib/kubelet/cpu_manager_state
-             iptables-nft -t mangle -N KUBE-KUBELET-CANARY; iptables-nft -t nat -N KUBE-MARK-DROP
+             iptables-nft -t mangle -N KUBE-KUBELET-CANARY; iptables-nft -t nat -N KUBE-MARK-DROP || true
              iptables-nft -t nat -A KUBE-MARK-DROP -j MARK --set-xmark 0x8000/0x8000
-             iptables-nft -N KUBE-FIREWALL; iptables-nft -I OUTPUT -j KUBE-FIREWALL; iptables-nft -I INPUT -j KUBE-FIREWALL
+             iptables-nft -N KUBE-FIREWALL || true; iptables-nft -I OUTPUT -j KUBE-FIREWALL; iptables-nft -I INPUT -j KUBE-FIREWALL
              iptables-nft -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP",
         ),
         kubernetes("kubelet", format!("mkdir -p {pod}/volumes; echo token > {pod}/volumes/token; ln -s token {pod}/volumes/now")),
