@@ -8,10 +8,12 @@
 mod classify;
 mod default_rules;
 pub mod ipsets;
+pub mod ipvs;
 pub mod mounts;
 pub mod names;
 pub mod notifications;
 mod pattern;
+pub mod pending;
 pub mod requests;
 mod rules;
 mod users;

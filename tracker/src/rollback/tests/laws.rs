@@ -18,16 +18,57 @@ const PATHS: [&str; 6] = ["/etc/x", "/etc/x/a", "/etc/x/b", "/etc/y/c", "/etc/y"
 /// One thing somebody does. What is needed for it and is not there is made first, as the tools do.
 #[derive(Debug, Clone)]
 pub(super) enum Act {
-    Table { table: usize },
-    Chain { table: usize, chain: usize },
-    Rule { table: usize, chain: usize, jump: Option<usize>, set: Option<usize>, counter: bool },
-    Set { table: usize, set: usize, flags: u32 },
-    Element { table: usize, set: usize, key: u8, jump: Option<usize>, timeout: bool },
-    Counter { table: usize },
-    Link { link: u32, controller: Option<u32>, lower: Option<u32>, veth: bool },
-    Address { link: u32, host: u8 },
-    Route { link: Option<u32>, net: u8 },
-    File { path: usize },
+    Table {
+        table: usize,
+    },
+    Chain {
+        table: usize,
+        chain: usize,
+    },
+    Rule {
+        table: usize,
+        chain: usize,
+        jump: Option<usize>,
+        set: Option<usize>,
+        counter: bool,
+    },
+    Set {
+        table: usize,
+        set: usize,
+        flags: u32,
+    },
+    Element {
+        table: usize,
+        set: usize,
+        key: u8,
+        jump: Option<usize>,
+        timeout: bool,
+    },
+    Counter {
+        table: usize,
+    },
+    Link {
+        link: u32,
+        controller: Option<u32>,
+        lower: Option<u32>,
+        veth: bool,
+    },
+    Address {
+        link: u32,
+        host: u8,
+    },
+    Route {
+        link: Option<u32>,
+        net: u8,
+    },
+    File {
+        path: usize,
+    },
+    /// A destination of an IPVS service, or the service alone.
+    Balance {
+        service: u8,
+        destination: Option<u8>,
+    },
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -51,6 +92,8 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (2..8_u32, 1..5_u8).prop_map(|(link, host)| Act::Address { link, host }),
         3 => (proptest::option::of(2..8_u32), 0..5_u8).prop_map(|(link, net)| Act::Route { link, net }),
         3 => (0..PATHS.len()).prop_map(|path| Act::File { path }),
+        3 => (0..3_u8, proptest::option::weighted(0.7, 1..4_u8))
+            .prop_map(|(service, destination)| Act::Balance { service, destination }),
     ]
 }
 
@@ -108,6 +151,7 @@ impl Scene {
             }
             Act::Link { .. } | Act::Address { .. } | Act::Route { .. } => self.act_on_net(by, act),
             Act::File { path } => self.make_file(by, PATHS[path]),
+            Act::Balance { service, destination } => self.balance(by, service, destination),
         }
     }
 
@@ -195,7 +239,8 @@ fn everything(scene: &Scene) -> BTreeMap<Subject, Snapshot> {
     let files = scene.host.files.entries().iter();
     let files =
         files.map(|(path, now): (&AbsPath, &PathSnapshot)| (Subject::Path(path.clone()), Snapshot::Path(now.clone())));
-    scene.host.ruleset.dump().into_iter().chain(scene.host.net.dump()).chain(files).collect()
+    let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
+    scene.host.ruleset.dump().into_iter().chain(net).chain(files).collect()
 }
 
 /// Everything there is, as a person would list it: no handles, no inodes, rules in order. Tables and base chains with
@@ -217,7 +262,8 @@ fn listing(scene: &Scene) -> Vec<String> {
     let mut nft: Vec<String> = nft.collect();
     // the order of rules matters in their chain only, of everything else not at all
     nft.sort_by_key(|line| line.split(" handle ").next().map(str::to_owned));
-    let net = scene.host.net.dump().into_iter().map(|(subject, now)| format!("{subject:?} {}", now.digest()));
+    let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
+    let net = net.map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = scene.host.files.entries().iter().map(|(path, now)| format!("{path} {:?} {}", now.kind, now.size));
     nft.into_iter().chain(net).chain(files).collect()
 }
