@@ -197,7 +197,9 @@ fn story(has_kube_proxy: bool) -> Canonical {
             !row.ends_with(&format!(" {owner}"))
         };
         let wrong: Vec<&String> = rows.iter().filter(is_right).collect();
-        assert!(wrong.is_empty() && rows.len() > 20, "{wrong:#?} of {}", rows.len());
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        let listed = services(&node);
+        assert_eq!(rows.len(), listed.lines().count(), "{rows:#?} of\n{listed}");
         for class in ["ipset", "member", "link", "address"] {
             let list = tracker.json(&["ls", "--owner", KUBE, "--class", class]).expect("a list");
             assert_ne!(list["data"]["total"], 0, "no {class} of kube-proxy");

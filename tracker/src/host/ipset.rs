@@ -5,6 +5,7 @@
 
 use std::io;
 
+use netlink_packet_core::NLM_F_EXCL;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use crate::capture::ipset::{header_of, is_loaded};
@@ -19,9 +20,11 @@ const DEL: u16 = 6 << 8 | 10;
 const PROTOCOL: u16 = 1;
 const SETNAME: u16 = 2;
 const DATA: u16 = 7 | 1 << 15;
-/// `IPSET_ERR_REFERENCED`, `IPSET_ERR_EXIST`: the subsystem's own numbers.
-const ERR_REFERENCED: i32 = 4103;
-const ERR_EXIST: i32 = 4352;
+/// The subsystem's own numbers: `IPSET_ERR_BUSY` of a set that something refers to, `IPSET_ERR_EXIST` of a member that
+/// is not there, `IPSET_ERR_TYPE_SPECIFIC` of one that cannot be there (a list's, whose set is gone).
+const ERR_BUSY: i32 = 4100;
+const ERR_EXIST: i32 = 4103;
+const ERR_TYPE_SPECIFIC: i32 = 4352;
 
 /// Destroys a set, if it still is the one that was planned for, or deletes a member.
 ///
@@ -57,12 +60,12 @@ pub fn delete(subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Remova
             return Err(failed("delete", source));
         }
     };
-    // nfgenmsg: no family, version 0
-    match order(NETLINK_NETFILTER, kind, &[0, 0, 0, 0], &attributes) {
+    // without EXCL the subsystem takes the deletion of a member that is not there for done; nfgenmsg: no family, version 0
+    match order(NETLINK_NETFILTER, (kind, NLM_F_EXCL), &[0, 0, 0, 0], &attributes) {
         Ok(()) => Ok(Removal::Removed),
         Err(source) => match source.raw_os_error() {
-            Some(libc::ENOENT | ERR_EXIST) => Ok(Removal::AlreadyGone),
-            Some(ERR_REFERENCED) => Err(failed(operation, io::Error::other("a rule or another set uses it"))),
+            Some(libc::ENOENT | ERR_EXIST | ERR_TYPE_SPECIFIC) => Ok(Removal::AlreadyGone),
+            Some(ERR_BUSY) => Err(failed(operation, io::Error::other("a rule or another set uses it"))),
             _ => Err(failed(operation, source)),
         },
     }

@@ -100,7 +100,7 @@ fn ask(command: u8, subject: &IpvsSubject, content: &IpvsSnapshot) -> io::Result
         _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "what was recorded of it is no such object")),
     };
     let attributes: Vec<(u16, Vec<u8>)> = attributes.into_iter().map(|(kind, nest)| (kind | NESTED, nest)).collect();
-    order(NETLINK_GENERIC, family, &[command, VERSION, 0, 0], &attributes)
+    order(NETLINK_GENERIC, (family, 0), &[command, VERSION, 0, 0], &attributes)
 }
 
 /// The attributes that make a service.

@@ -14,15 +14,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Length of `struct nlmsghdr`.
 const HEADER_LEN: usize = 16;
 
-/// Sends one order, a message of type `kind` with the subsystem's own header `head`, in the calling thread's network
-/// namespace, and waits for the kernel's answer.
-pub(super) fn order(protocol: isize, kind: u16, head: &[u8], attributes: &[(u16, Vec<u8>)]) -> io::Result<()> {
+/// Sends one order, a message of a type with further flags and the subsystem's own header `head`, in the calling thread's
+/// network namespace, and waits for the kernel's answer.
+pub(super) fn order(
+    protocol: isize,
+    (kind, flags): (u16, u16),
+    head: &[u8],
+    attributes: &[(u16, Vec<u8>)],
+) -> io::Result<()> {
     let mut body = head.to_vec();
     attributes.iter().for_each(|(kind, value)| push(&mut body, *kind, value));
     let length = u32::try_from(HEADER_LEN + body.len()).map_err(io::Error::other)?;
     let mut message = length.to_ne_bytes().to_vec();
     message.extend_from_slice(&kind.to_ne_bytes());
-    message.extend_from_slice(&(NLM_F_REQUEST | NLM_F_ACK).to_ne_bytes());
+    message.extend_from_slice(&(NLM_F_REQUEST | NLM_F_ACK | flags).to_ne_bytes());
     message.extend_from_slice(&1_u32.to_ne_bytes());
     message.extend_from_slice(&[0; 4]);
     message.append(&mut body);

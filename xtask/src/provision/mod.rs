@@ -17,6 +17,7 @@ const PACKAGES: [(&str, &str); 21] = [
     ("/usr/sbin/ipset", "ipset"),
     ("/usr/sbin/ipvsadm", "ipvsadm"),
     ("/usr/sbin/dockerd", "docker.io"),
+    ("/usr/bin/containerd", "containerd"),
     ("/usr/sbin/firewalld", "firewalld"),
     ("/usr/bin/dbus-daemon", "dbus-daemon"),
     ("/usr/bin/podman", "podman"),
