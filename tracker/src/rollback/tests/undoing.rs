@@ -42,7 +42,7 @@ fn contents(host: &FakeHost) -> Vec<String> {
     let net = host.net.dump().into_iter().map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = host.files.entries().iter();
     let files = files.map(|(path, now)| format!("{path} {:?} {} {:o}", now.kind, now.size, now.mode));
-    nft.into_iter().chain(net).chain(files).collect()
+    nft.into_iter().chain(net).chain(files).chain(super::legacy::listing(host)).collect()
 }
 
 impl Scene {
