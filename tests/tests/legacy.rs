@@ -350,7 +350,7 @@ fn interleaved(node: &Node) {
          iptables-legacy -A INPUT -s 192.0.2.1 -j ACCEPT
          iptables-legacy -A INPUT -m comment --comment 'no target at all'
          iptables-legacy -A FORWARD -g KUBE-FORWARD
-         iptables-legacy -N KUBE-EMPTY; iptables-legacy -N AAA; iptables-legacy -A AAA -m statistic --mode nth --every 3 -j RETURN
+         iptables-legacy -N KUBE-EMPTY; iptables-legacy -N AAA; iptables-legacy -A AAA -m statistic --mode nth --every 3 --packet 1 -j RETURN
          iptables-legacy -A AAA -m hashlimit --hashlimit-above 5/sec --hashlimit-name k -j DROP
          iptables-legacy -P FORWARD DROP
          ip6tables-legacy -N KUBE-SIX; ip6tables-legacy -I FORWARD -j KUBE-SIX; ip6tables-legacy -A KUBE-SIX -p icmpv6 -j REJECT
@@ -370,13 +370,20 @@ fn an_undo_gives_legacy_tables_back_with_order_and_counters() {
     let files = Files::named(&node, "tracker");
     let tracker = Tracker::start(&node, &files, "").expect("a tracker");
     interleaved(&node);
+    node.admin_sh("iptables-legacy -I OUTPUT -o lo -j ACCEPT").expect("a rule");
     node.run_as("kube-proxy", "iptables-legacy -I INPUT 1 -s 127.0.0.1 -p udp -m udp --dport 9").expect("a rule");
     let mut packets = node.command("bash");
     packets.args(["-ec", "for n in 1 2 3; do echo x > /dev/udp/127.0.0.1/9; done"]);
     assert!(packets.status().expect("bash").success());
     let before = counted(&node);
     assert!(before.contains("[3:90] -A INPUT -s 127.0.0.1/32"), "{before}");
-    let owned = owners(&tracker);
+    let each = || -> Vec<(String, String)> {
+        let rules = objects(&tracker, "rule");
+        let mut rules: Vec<_> = rules.iter().map(|it| (it["text"].to_string(), it["owner"].to_string())).collect();
+        rules.sort();
+        rules
+    };
+    let owned = each();
 
     let said = reset(&tracker, "kubernetes");
     let after = counted(&node);
@@ -386,7 +393,7 @@ fn an_undo_gives_legacy_tables_back_with_order_and_counters() {
     let undone = undo(&tracker);
     assert_eq!(counted(&node), before, "{said}\n{undone:#}\n{}", tracker.log());
     assert_eq!((&undone["proven"], &undone["refusals"]), (&true.into(), &Value::Array(Vec::new())), "{undone:#}");
-    assert_eq!(owners(&tracker), owned, "everybody has what he had");
+    assert_eq!(each(), owned, "everybody has what he had");
     let rule = who(&tracker, &["rule", "filter", "INPUT", "2", "--legacy"]);
     assert_eq!(rule["owner"], "kubernetes/kube-proxy", "{rule:#}");
     assert_eq!(gaps(&tracker), 0);
@@ -416,7 +423,7 @@ fn an_undo_leaves_legacy_tables_alone_where_others_were_since() {
     reset(&tracker, "kubernetes");
     node.admin_sh(
         "iptables-legacy -I FORWARD 2 -s 192.0.2.3 -j DROP
-         iptables-legacy -A INPUT -s 10.2.0.0/16 -j ACCEPT
+         iptables-legacy -A INPUT -s 192.0.2.9 -j ACCEPT; iptables-legacy -A INPUT -s 10.2.0.0/16 -j ACCEPT
          iptables-legacy -X OWN",
     )
     .expect("changes");
@@ -457,6 +464,6 @@ fn the_proof_names_everybodys_legacy_rules_and_files() {
     .expect("a chain and a file");
     kube_proxy(&node, 3);
     let all = objects_of("docker", "with a file");
-    assert!(one == 1 && all >= 3, "{one} {all}");
+    assert!(all > one + 1, "a chain and a file more: {one} {all}");
     tracker.stop().expect("a clean stop");
 }
