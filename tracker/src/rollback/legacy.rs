@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::check::legacy_objects;
 use super::live::LiveState;
 use super::plan::Plan;
+use super::step::Step;
 use super::undo::Restore;
 use super::verify::{ByOwner, Proof};
 use crate::model::digest::Digest;
@@ -43,7 +44,7 @@ pub(super) struct LegacyExpectation {
 impl LegacyExpectation {
     pub(super) fn new(plan: &Plan, before: &LiveState) -> Self {
         let removed = plan.steps().iter().filter(|step| step.after().is_none());
-        let removed: HashSet<&Subject> = removed.map(|step| step.subject()).collect();
+        let removed: HashSet<&Subject> = removed.map(Step::subject).collect();
         let mut it = Self::of_everything(before);
         let stay = before.legacy.iter().filter(|(subject, _)| !removed.contains(subject));
         it.whose = stay.filter_map(|(subject, _)| Some((legacy(subject)?.clone(), None))).collect();

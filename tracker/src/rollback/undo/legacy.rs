@@ -24,6 +24,9 @@ struct Now<'a> {
     chains: BTreeMap<&'a ChainName, (Option<LegacyPolicy>, Vec<Digest>)>,
 }
 
+/// The archived rules of a chain, by content and which of the equal ones.
+type ArchivedRules<'a> = BTreeMap<(Digest, u32), (&'a Item, &'a LegacyRule)>;
+
 /// What of one table is archived.
 struct Archived<'a> {
     order: &'a LegacyOrder,
@@ -74,7 +77,7 @@ fn parts_of(item: &Item) -> Option<(&Item, &LegacyItem, &LegacySnapshot)> {
 impl<'a> Archived<'a> {
     fn plan(&self, now: &Now<'a>, plan: &mut UndoPlan) {
         let coming = self.chains(now, plan);
-        let mut rules: BTreeMap<&ChainName, BTreeMap<(Digest, u32), (&Item, &LegacyRule)>> = BTreeMap::new();
+        let mut rules: BTreeMap<&ChainName, ArchivedRules<'_>> = BTreeMap::new();
         for (item, which, snapshot) in &self.items {
             match (which, snapshot, &item.after) {
                 (LegacyItem::Rule { chain, content, nth }, LegacySnapshot::Rule(rule), _) => {
@@ -130,7 +133,7 @@ impl<'a> Archived<'a> {
     fn rules(
         &self,
         (before, live): (&[(Digest, [u64; 2])], &[Digest]),
-        items: BTreeMap<(Digest, u32), (&Item, &LegacyRule)>,
+        items: ArchivedRules<'_>,
         has_chain: &dyn Fn(&ChainName) -> bool,
         plan: &mut UndoPlan,
     ) {
