@@ -6,6 +6,7 @@
 mod files;
 mod ipset;
 mod legacy;
+mod load;
 mod net;
 mod ruleset;
 
@@ -135,7 +136,15 @@ impl Host for FakeHost {
     }
 
     fn delete_address(&mut self, address: &AddressSubject, expected: &AddressSnapshot) -> Result<Removal, HostError> {
-        self.remove_rt(&Subject::Address(address.clone()), &Snapshot::Address(expected.clone()))
+        let subject = Subject::Address(address.clone());
+        if let Some(other) = self.net.secondary_of(address) {
+            // whether it is the one that was planned for comes first
+            let expected = Snapshot::Address(expected.clone());
+            if self.net.get(&subject).is_some_and(|found| found.digest() == expected.digest()) {
+                return Err(HostError::Collateral { object: describe(&subject, &expected), other });
+            }
+        }
+        self.remove_rt(&subject, &Snapshot::Address(expected.clone()))
     }
 
     fn delete_route(&mut self, route: &RouteSubject, expected: &RouteSnapshot) -> Result<Removal, HostError> {
@@ -183,6 +192,15 @@ impl Host for FakeHost {
                 expected: expected.digest().to_string(),
                 found: found.digest().to_string(),
             });
+        }
+        let drifted = match self.files.names.get(path) {
+            _ if self.files.mounts.contains(path) => Some("a mount point".to_owned()),
+            Some(names) if *names > 1 => Some(format!("one with {names} names")),
+            _ => None,
+        };
+        if let Some(found) = drifted {
+            let expected = expected.digest().to_string();
+            return Err(HostError::Drifted { object: format!("`{path}`"), expected, found });
         }
         self.files.remove(path).map_err(|code| HostError::Io {
             operation: "remove",
