@@ -34,7 +34,7 @@ use crate::model::traffic::TrafficSnapshot;
 pub use archive::{ArchiveError, ArchiveStore, ArchivedFiles};
 pub use error::HostError;
 pub use fake::FakeHost;
-pub use legacy::LegacyEdit;
+pub use legacy::{LegacyEdit, NewChain, NewRule};
 pub use nft::{NftAdd, NftBatch, NftCommand, NftDelete, Place};
 pub use real::RealHost;
 

@@ -1,6 +1,6 @@
 //! The executor: does each step of a checked plan, decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::causes::causes;
 use crate::host::{Host, HostError, LegacyEdit, NftAdd, NftBatch, NftCommand, NftDelete, Removal};
@@ -49,8 +49,7 @@ fn edits<'a>(plan: &Plan, steps: &[&'a Step]) -> Vec<(LegacyEdit, Vec<&'a Step>)
         let Subject::Legacy(LegacySubject { table, item }) = step.subject() else { continue };
         let (edit, its) = edits.entry(table.clone()).or_insert_with(|| {
             let expected = plan.preconditions.table(table);
-            let (removed, policies) = (BTreeSet::new(), BTreeMap::new());
-            (LegacyEdit { table: table.clone(), expected, removed, policies }, Vec::new())
+            (LegacyEdit::new(table.clone(), expected), Vec::new())
         });
         match (step.action(), item) {
             (Action::RestorePolicy { policy }, LegacyItem::Chain(chain)) => {

@@ -18,57 +18,19 @@ const PATHS: [&str; 6] = ["/etc/x", "/etc/x/a", "/etc/x/b", "/etc/y/c", "/etc/y"
 /// One thing somebody does. What is needed for it and is not there is made first, as the tools do.
 #[derive(Debug, Clone)]
 pub(super) enum Act {
-    Table {
-        table: usize,
-    },
-    Chain {
-        table: usize,
-        chain: usize,
-    },
-    Rule {
-        table: usize,
-        chain: usize,
-        jump: Option<usize>,
-        set: Option<usize>,
-        counter: bool,
-    },
-    Set {
-        table: usize,
-        set: usize,
-        flags: u32,
-    },
-    Element {
-        table: usize,
-        set: usize,
-        key: u8,
-        jump: Option<usize>,
-        timeout: bool,
-    },
-    Counter {
-        table: usize,
-    },
-    Link {
-        link: u32,
-        controller: Option<u32>,
-        lower: Option<u32>,
-        veth: bool,
-    },
-    Address {
-        link: u32,
-        host: u8,
-    },
-    Route {
-        link: Option<u32>,
-        net: u8,
-    },
-    File {
-        path: usize,
-    },
-    /// A destination of an IPVS service, or the service alone.
-    Balance {
-        service: u8,
-        destination: Option<u8>,
-    },
+    Table { table: usize },
+    Chain { table: usize, chain: usize },
+    Rule { table: usize, chain: usize, jump: Option<usize>, set: Option<usize>, counter: bool },
+    Set { table: usize, set: usize, flags: u32 },
+    Element { table: usize, set: usize, key: u8, jump: Option<usize>, timeout: bool },
+    Counter { table: usize },
+    Link { link: u32, controller: Option<u32>, lower: Option<u32>, veth: bool },
+    Address { link: u32, host: u8 },
+    Route { link: Option<u32>, net: u8 },
+    File { path: usize },
+    LegacyChain { chain: usize },
+    LegacyRule { chain: usize, jump: Option<usize>, text: u8 },
+    Balance { service: u8, destination: Option<u8> },
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -94,6 +56,9 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (0..PATHS.len()).prop_map(|path| Act::File { path }),
         3 => (0..3_u8, proptest::option::weighted(0.7, 1..4_u8))
             .prop_map(|(service, destination)| Act::Balance { service, destination }),
+        1 => (2..CHAINS.len()).prop_map(|chain| Act::LegacyChain { chain }),
+        5 => (0..CHAINS.len(), proptest::option::weighted(0.4, 2..CHAINS.len()), 0..3_u8)
+            .prop_map(|(chain, jump, text)| Act::LegacyRule { chain, jump, text }),
     ]
 }
 
@@ -152,6 +117,16 @@ impl Scene {
             Act::Link { .. } | Act::Address { .. } | Act::Route { .. } => self.act_on_net(by, act),
             Act::File { path } => self.make_file(by, PATHS[path]),
             Act::Balance { service, destination } => self.balance(by, service, destination),
+            Act::LegacyChain { chain } => self.legacy_chain(by, CHAINS[chain]),
+            Act::LegacyRule { chain, jump, text } => {
+                // the kernel refuses loops
+                let jump = jump.filter(|jump| *jump > chain).map(|jump| CHAINS[jump]);
+                for name in jump.into_iter().chain((chain > 1).then_some(CHAINS[chain])) {
+                    self.legacy_chain(by, name);
+                }
+                let text = format!("{by} {:?} {text}", self.certainty);
+                self.legacy_rule(by, CHAINS[chain], legacy::rule(&text, jump));
+            }
         }
     }
 
@@ -240,7 +215,8 @@ fn everything(scene: &Scene) -> BTreeMap<Subject, Snapshot> {
     let files =
         files.map(|(path, now): (&AbsPath, &PathSnapshot)| (Subject::Path(path.clone()), Snapshot::Path(now.clone())));
     let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
-    scene.host.ruleset.dump().into_iter().chain(net).chain(files).collect()
+    let kernel = scene.host.ruleset.dump().into_iter().chain(net);
+    kernel.chain(scene.host.legacy.dump()).chain(files).collect()
 }
 
 /// Everything there is, as a person would list it: no handles, no inodes, rules in order. Tables and base chains with
@@ -265,13 +241,14 @@ fn listing(scene: &Scene) -> Vec<String> {
     let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
     let net = net.map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = scene.host.files.entries().iter().map(|(path, now)| format!("{path} {:?} {}", now.kind, now.size));
-    nft.into_iter().chain(net).chain(files).collect()
+    nft.into_iter().chain(net).chain(files).chain(legacy::listing(&scene.host)).collect()
 }
 
 pub(super) fn world(acts: &[(usize, bool, Act)], takes_part: impl Fn(&str) -> bool) -> Scene {
     let mut scene = Scene::new();
     scene.link("kernel", 2, "eth0", None, |_| {});
     scene.path("admin/root", "/etc", PathKind::Dir);
+    scene.legacy_table(&CHAINS[..2]);
     for (actor, is_inferred, act) in acts {
         scene.certainty = if *is_inferred { Certainty::Inferred } else { Certainty::Exact };
         if takes_part(ACTORS[*actor]) {
@@ -348,6 +325,7 @@ proptest! {
         let refused: Vec<_> = plan.refusals().iter().filter(|refusal| refusal.reason != Reason::KernelMade).collect();
         prop_assert!(refused.is_empty(), "{}", plan);
         prop_assert!(scene.host.ruleset.dump().is_empty());
+        prop_assert_eq!(scene.host.legacy.dump().len(), 3, "the table and its built-in chains");
         prop_assert_eq!(scene.host.files.entries().len(), 1);
     }
 }

@@ -44,7 +44,7 @@ fn contents(host: &FakeHost) -> Vec<String> {
     let net = net.map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = host.files.entries().iter();
     let files = files.map(|(path, now)| format!("{path} {:?} {} {:o}", now.kind, now.size, now.mode));
-    nft.into_iter().chain(net).chain(files).collect()
+    nft.into_iter().chain(net).chain(files).chain(super::legacy::listing(host)).collect()
 }
 
 impl Scene {
