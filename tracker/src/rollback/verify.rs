@@ -1,6 +1,6 @@
 //! The proof: what was to go is gone, and nothing else is missing or changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use super::legacy::LegacyExpectation;
@@ -19,7 +19,8 @@ use crate::model::subject::{Snapshot, Subject, describe};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
     legacy: LegacyExpectation,
-    gone: BTreeMap<Subject, String>,
+    /// Says what is to go.
+    plan: Plan,
     stays: BTreeMap<Subject, (Digest, String)>,
     owners: BTreeMap<Subject, Owner>,
 }
@@ -78,24 +79,21 @@ impl fmt::Display for Proof {
 impl Expectation {
     /// Notes what a plan will remove, and the digest of everything else in `before`.
     pub fn new(plan: &Plan, before: &LiveState) -> Self {
-        // by content, not by name: see `LegacyExpectation`
-        let others: Vec<&Step> = plan.steps().iter().filter(|step| !step.action().is_legacy()).collect();
-        let goes = others.iter().filter(|step| step.after().is_none());
-        let gone: BTreeMap<Subject, String> = goes.map(|step| (step.subject().clone(), step.describe())).collect();
-        let stops_forwarding = others.iter().any(|step| is_ipv6_forwarding(step.subject()));
+        let gone: HashSet<&Subject> = goes(plan).map(Step::subject).collect();
+        let stops_forwarding = by_name(plan).any(|step| is_ipv6_forwarding(step.subject()));
         let is_implied = |subject: &Subject, now: &Snapshot| {
             plan.implied().contains(subject) || stops_forwarding && comes_with_forwarding(now)
         };
         let mut stays: BTreeMap<Subject, (Digest, String)> = kernel_objects(before)
-            .filter(|(subject, now)| !gone.contains_key(subject) && !is_implied(subject, now) && !goes_by_itself(now))
+            .filter(|(subject, now)| !gone.contains(subject) && !is_implied(subject, now) && !goes_by_itself(now))
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
             .collect();
-        for step in others {
+        for step in by_name(plan) {
             if let Some(after) = step.after() {
                 stays.insert(step.subject().clone(), (after.digest(), step.describe()));
             }
         }
-        Self { legacy: LegacyExpectation::new(plan, before), gone, stays, owners: BTreeMap::new() }
+        Self { legacy: LegacyExpectation::new(plan, before), plan: plan.clone(), stays, owners: BTreeMap::new() }
     }
 
     /// Notes whose everything is, for the proof to say it by owner.
@@ -107,7 +105,7 @@ impl Expectation {
     }
 
     /// What stays of each owner, by digests before and now; what the journal does not know comes first.
-    fn others(&self, now: &BTreeMap<&Subject, &Snapshot>) -> Vec<Others> {
+    fn others(&self, now: &HashMap<&Subject, &Snapshot>) -> Vec<Others> {
         let mut by_owner: BTreeMap<Option<&Owner>, (u64, DigestBuilder, DigestBuilder)> = BTreeMap::new();
         for (subject, (digest, what)) in &self.stays {
             let new = || (0, DigestBuilder::new("others"), DigestBuilder::new("others"));
@@ -133,19 +131,19 @@ impl Expectation {
             Subject::Path(path) => Some(path.clone()),
             _ => None,
         };
-        self.gone.keys().filter_map(path).collect()
+        goes(&self.plan).map(Step::subject).filter_map(path).collect()
     }
 
     /// Holds the live state after the execution against the expectation.
     pub fn verify(&self, after: &LiveState) -> Proof {
-        let now: BTreeMap<&Subject, &Snapshot> = kernel_objects(after).collect();
+        let now: HashMap<&Subject, &Snapshot> = kernel_objects(after).collect();
         let mut proof = Proof { others: self.others(&now), ..Proof::default() };
-        for (subject, what) in &self.gone {
-            let is_there = match subject {
+        for step in goes(&self.plan) {
+            let is_there = match step.subject() {
                 Subject::Path(path) => matches!(after.paths.get(path), Some(Some(_))),
                 subject => now.contains_key(subject),
             };
-            proof.remaining.extend(is_there.then(|| what.clone()));
+            proof.remaining.extend(is_there.then(|| step.describe()));
         }
         for (subject, (digest, what)) in &self.stays {
             match now.get(subject) {
@@ -157,6 +155,16 @@ impl Expectation {
         self.legacy.verify(after, &mut proof);
         proof
     }
+}
+
+/// The steps on what is told apart by its name; legacy rules are by content: see [`LegacyExpectation`].
+fn by_name(plan: &Plan) -> impl Iterator<Item = &Step> {
+    plan.steps().iter().filter(|step| !step.action().is_legacy())
+}
+
+/// Those after which nothing is there.
+fn goes(plan: &Plan) -> impl Iterator<Item = &Step> {
+    by_name(plan).filter(|step| step.after().is_none())
 }
 
 fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot)> {
