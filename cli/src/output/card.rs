@@ -197,6 +197,16 @@ fn command(image: &ImageView) -> String {
     if let Some(login) = image.login_uid {
         text.push_str(&format!(" login uid {login}"));
     }
+    if let Some(session) = image.audit_session {
+        text.push_str(&format!(" session {session}"));
+    }
+    if let Some(tty) = &image.tty {
+        text.push_str(&format!(" on {tty}"));
+    }
+    // client's address and port, then the server's
+    if let Some(client) = image.ssh.as_deref().and_then(|ssh| ssh.split(' ').next()) {
+        text.push_str(&format!(" by ssh from {}", quoted(client)));
+    }
     text
 }
 
