@@ -13,7 +13,7 @@ use crate::{Result, wait};
 pub struct Canonical(pub BTreeMap<&'static str, String>);
 
 /// What is dumped and how.
-const DUMPS: [(&str, &str); 11] = [
+const DUMPS: [(&str, &str); 12] = [
     ("iptables-save", "iptables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("ip6tables-save", "ip6tables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("nft list ruleset", "nft --stateless list ruleset"),
@@ -25,6 +25,7 @@ const DUMPS: [(&str, &str); 11] = [
     ("ip route", "ip route show table all; ip -6 route show table all | sed -E 's/ expires [0-9]+sec//'"),
     ("ip rule", "ip rule show; ip -6 rule show"),
     ("ipset save", "ipset save | sed -E 's/ initval 0x[0-9a-f]+//' | sort"),
+    ("ipvsadm", "if test -e /proc/net/ip_vs; then ipvsadm -Sn; fi"),
     (
         "sysctl",
         "sysctl -a --ignore --pattern '^net[.](ipv[46][.](conf|ip_forward)|bridge)' 2>/dev/null | grep -v stable_secret",
@@ -68,7 +69,10 @@ impl Canonical {
         for (name, script) in DUMPS {
             dumps.insert(name, node.sh(script)?);
         }
-        let listing = "find DIRS -printf '%M %u %g %s %p\\n' 2>/dev/null | sort -k5".replace("DIRS", &dirs.join(" "));
+        // of no directory, `find` would list the current one
+        let listing =
+            if dirs.is_empty() { "true" } else { "find DIRS -printf '%M %u %g %s %p\\n' 2>/dev/null | sort -k5" };
+        let listing = listing.replace("DIRS", &dirs.join(" "));
         dumps.insert("directories", node.sh(&format!("{listing} || true"))?);
         Ok(Self(dumps))
     }

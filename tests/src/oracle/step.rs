@@ -51,6 +51,8 @@ pub enum Step {
     Admin(Script),
     /// A real Docker daemon with a published port.
     Docker,
+    /// The same without proxy processes: the published port works by Docker's rules alone.
+    DockerWithoutProxy,
     /// Something done with Docker's own command line; `Docker` comes first.
     WithDocker(Script),
     /// A real firewalld that writes nftables rules.
@@ -68,7 +70,7 @@ impl Step {
             Self::AttachDualStack(..) | Self::AttachShaped(..) => true,
             Self::InstallCni | Self::Kubernetes(..) => true,
             Self::Network | Self::Other(..) | Self::Admin(_) => false,
-            Self::Docker | Self::WithDocker(_) | Self::Firewalld | Self::Podman => false,
+            Self::Docker | Self::DockerWithoutProxy | Self::WithDocker(_) | Self::Firewalld | Self::Podman => false,
         }
     }
 }
@@ -154,6 +156,7 @@ impl<'a> Stage<'a> {
         let shown = |number: u16| match mode {
             Mode::Nftables => format!("10.96.1.{} . tcp . 80 :", number + 1),
             Mode::Iptables => format!("-A KUBE-SERVICES -d 10.96.1.{}/32 ", number + 1),
+            Mode::Ipvs => format!("-A -t 10.96.1.{}:80 ", number + 1),
         };
         match (before.checked_sub(1), count.checked_sub(1)) {
             (_, Some(last)) if count > before => proxy.wait_for(&shown(last)),
@@ -168,6 +171,12 @@ impl<'a> Stage<'a> {
         let server = self.server()?;
         server.put(objects::flannel_node("node2", "192.168.77.6", PODS, backend.word()));
         self.flanneld = Some(Flanneld::start(node, server, (backend, firewall), &[PODS])?);
+        Ok(())
+    }
+
+    fn docker(&mut self, docker: Docker<'a>) -> Result<()> {
+        docker.publish()?;
+        self.docker = Some(docker);
         Ok(())
     }
 
@@ -198,12 +207,8 @@ impl<'a> Stage<'a> {
             }
             Step::Kubernetes(program, script) | Step::Other(program, script) => node.run_as(program, script).map(drop),
             Step::Admin(script) => node.admin_sh(script).map(drop),
-            Step::Docker => {
-                let docker = Docker::start(node)?;
-                docker.publish()?;
-                self.docker = Some(docker);
-                Ok(())
-            }
+            Step::Docker => self.docker(Docker::start(node)?),
+            Step::DockerWithoutProxy => self.docker(Docker::start_without_proxy(node)?),
             Step::WithDocker(script) => match &self.docker {
                 Some(docker) => docker.run(script).map(drop),
                 None => Err(Failure("no Docker daemon runs".to_owned())),

@@ -6,12 +6,15 @@
 //! caused it, [`notifications`] with the task it was sent in, [`verdict`] makes an attribution of both.
 
 mod classify;
+pub mod cri;
 mod default_rules;
 pub mod ipsets;
+pub mod ipvs;
 pub mod mounts;
 pub mod names;
 pub mod notifications;
 mod pattern;
+pub mod pending;
 pub mod requests;
 mod rules;
 mod users;

@@ -28,6 +28,8 @@ struct Tests {
     modules: &'static [&'static str],
     /// Programs it runs beside those every test may need, each with the package that has it.
     packages: &'static [(&'static str, &'static str)],
+    /// Whether it runs components of Kubernetes, which are built from their Go modules.
+    is_of_kubernetes: bool,
     /// Longest time, seconds. Emulation is some 20 times slower.
     seconds: u64,
     /// Whether it is part of every run.
@@ -43,12 +45,13 @@ const PLAIN: Tests = Tests {
     not_on: &[],
     modules: &[],
     packages: &[],
+    is_of_kubernetes: false,
     seconds: 600,
     is_usual: false,
 };
 
 /// How a step is added: tests/README.md, "Other kernels".
-const TESTS: [Tests; 8] = [
+const TESTS: [Tests; 9] = [
     Tests { name: "BPF programs", program: "tracker/tests/bpf.rs", is_usual: true, ..PLAIN },
     Tests {
         name: "provenance",
@@ -92,6 +95,15 @@ const TESTS: [Tests; 8] = [
         modules: &["ip_set"],
         ..PLAIN
     },
+    Tests {
+        name: "IPVS",
+        program: "tests/tests/ipvs.rs",
+        modules: &["ip_vs", "ip_vs_rr", "ip_vs_wlc", "ip_set", "dummy"],
+        packages: &[("/usr/sbin/keepalived", "keepalived")],
+        is_of_kubernetes: true,
+        seconds: 1500,
+        ..PLAIN
+    },
 ];
 
 /// A line of cargo's messages.
@@ -121,6 +133,9 @@ pub(super) fn steps(extent: Extent, wanted: Option<&str>) -> Result<Vec<Step>, X
     }
     for tests in &tests {
         provision::install_missing(tests.packages)?;
+        if tests.is_of_kubernetes {
+            provision::components()?;
+        }
     }
     let programs = build(tests.iter().map(|tests| Path::new(tests.program)))?;
     tests

@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use super::{ADDRESS, ApiServer, KUBE_PROXY, NODE};
-use crate::node::Node;
+use crate::node::{Node, output_of};
 use crate::{Failure, Result, wait};
 
 /// What kube-proxy writes rules with.
@@ -15,6 +15,47 @@ pub enum Mode {
     Nftables,
     /// iptables.
     Iptables,
+    /// IPVS, with IP sets, a link for the services' addresses and few rules.
+    Ipvs,
+}
+
+impl Mode {
+    /// kube-proxy's word for it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Nftables => "nftables",
+            Self::Iptables => "iptables",
+            Self::Ipvs => "ipvs",
+        }
+    }
+
+    /// What its first rules hold.
+    fn first(self) -> &'static str {
+        match self {
+            Self::Nftables => "chain service-endpoints-check",
+            Self::Iptables => "KUBE-MARK-MASQ",
+            Self::Ipvs => "KUBE-CLUSTER-IP",
+        }
+    }
+
+    /// Lists its rules.
+    fn list(self) -> &'static str {
+        match self {
+            Self::Nftables => "nft list table ip kube-proxy",
+            Self::Iptables => "iptables-nft-save",
+            Self::Ipvs => "ipvsadm -Sn; ipset save",
+        }
+    }
+}
+
+/// Runs `kube-proxy --cleanup` to its end, as an administrator, and gives what it printed.
+///
+/// # Errors
+/// When it is not built or fails.
+pub fn cleanup(node: &Node) -> Result<String> {
+    let mut command = node.admin("env");
+    command.arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin").arg(KUBE_PROXY.built()?).arg("--cleanup");
+    output_of(&mut command, "kube-proxy --cleanup")
 }
 
 /// A running kube-proxy.
@@ -42,10 +83,9 @@ impl<'a> KubeProxy<'a> {
             ),
         )?;
         let log = File::create(node.scratch().join("kube-proxy.log"))?;
-        let word = if mode == Mode::Nftables { "nftables" } else { "iptables" };
         let daemon = node
             .command(KUBE_PROXY.built()?)
-            .arg(format!("--proxy-mode={word}"))
+            .arg(format!("--proxy-mode={}", mode.word()))
             .arg(format!("--kubeconfig={}", config.display()))
             .arg(format!("--hostname-override={NODE}"))
             .args(["--cluster-cidr=10.244.0.0/16", "--kube-api-content-type=application/json"])
@@ -59,8 +99,9 @@ impl<'a> KubeProxy<'a> {
             .spawn()
             .map_err(|error| Failure::new("cannot run `kube-proxy`", error))?;
         let proxy = Self { node, mode, daemon };
-        let first = if mode == Mode::Nftables { "chain service-endpoints-check" } else { "KUBE-MARK-MASQ" };
-        proxy.wait_for(first).map_err(|failure| Failure(format!("{failure}\nunknown: {:#?}", server.unknown())))?;
+        proxy
+            .wait_for(mode.first())
+            .map_err(|failure| Failure(format!("{failure}\nunknown: {:#?}", server.unknown())))?;
         Ok(proxy)
     }
 
@@ -81,12 +122,8 @@ impl<'a> KubeProxy<'a> {
     }
 
     fn wait(&self, what: &str, condition: impl Fn(&str) -> bool) -> Result<()> {
-        let list = match self.mode {
-            Mode::Nftables => "nft list table ip kube-proxy",
-            Mode::Iptables => "iptables-nft-save",
-        };
         wait::until(&format!("{what} in kube-proxy's rules"), Duration::from_secs(90), || {
-            self.node.sh(list).ok().filter(|rules| condition(rules)).map(drop)
+            self.node.sh(self.mode.list()).ok().filter(|rules| condition(rules)).map(drop)
         })
         .map_err(|failure| Failure(format!("{failure}\n{}", self.log())))
     }
