@@ -126,7 +126,7 @@ impl Card<'_> {
         self.optional("unit", image.unit.as_deref())?;
         self.optional("session", image.session.as_deref())?;
         let cni = std::iter::once(image).chain(&actor.ancestry).find_map(|image| image.cni.as_ref());
-        if let Some(CniView { command, container, netns: _, ifname, pod }) = cni {
+        if let Some(CniView { command, container, netns: _, ifname, pod, pod_uid: _ }) = cni {
             let pod = pod.as_ref().map(|pod| format!(" for pod {pod}")).unwrap_or_default();
             self.field("cni", &format!("{command}{pod}, container {container}, link {ifname}"))?;
         }

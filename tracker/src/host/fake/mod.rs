@@ -5,7 +5,9 @@
 
 mod files;
 mod ipset;
+mod ipvs;
 mod legacy;
+mod load;
 mod net;
 mod ruleset;
 
@@ -16,6 +18,7 @@ use super::restore::Restored;
 use super::{ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
@@ -27,6 +30,7 @@ use crate::model::traffic::TrafficSnapshot;
 
 pub use files::FakeFiles;
 pub use ipset::FakeIpSets;
+pub use ipvs::FakeIpvs;
 pub use legacy::FakeLegacy;
 pub use net::FakeNet;
 pub use ruleset::FakeRuleset;
@@ -47,6 +51,8 @@ pub struct FakeHost {
     pub files: FakeFiles,
     /// Its IP sets.
     pub ip_sets: FakeIpSets,
+    /// Its IPVS services.
+    pub ipvs: FakeIpvs,
     /// Values of its sysctls.
     pub sysctls: BTreeMap<SysctlName, String>,
     interference: Vec<Interference>,
@@ -92,6 +98,7 @@ impl Host for FakeHost {
             legacy: self.legacy.dump(),
             rt: self.net.dump(),
             ip_sets: self.ip_sets.dump(),
+            ipvs: self.ipvs.dump(),
             names: self.files.names.clone(),
             mounts: self.files.mounts.clone(),
             ..LiveState::default()
@@ -135,7 +142,15 @@ impl Host for FakeHost {
     }
 
     fn delete_address(&mut self, address: &AddressSubject, expected: &AddressSnapshot) -> Result<Removal, HostError> {
-        self.remove_rt(&Subject::Address(address.clone()), &Snapshot::Address(expected.clone()))
+        let subject = Subject::Address(address.clone());
+        if let Some(other) = self.net.secondary_of(address) {
+            // whether it is the one that was planned for comes first
+            let expected = Snapshot::Address(expected.clone());
+            if self.net.get(&subject).is_some_and(|found| found.digest() == expected.digest()) {
+                return Err(HostError::Collateral { object: describe(&subject, &expected), other });
+            }
+        }
+        self.remove_rt(&subject, &Snapshot::Address(expected.clone()))
     }
 
     fn delete_route(&mut self, route: &RouteSubject, expected: &RouteSnapshot) -> Result<Removal, HostError> {
@@ -148,6 +163,10 @@ impl Host for FakeHost {
 
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         self.ip_sets.delete(subject, expected)
+    }
+
+    fn delete_ipvs(&mut self, subject: &IpvsSubject, expected: &IpvsSnapshot) -> Result<Removal, HostError> {
+        self.ipvs.delete(subject, expected)
     }
 
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
@@ -183,6 +202,15 @@ impl Host for FakeHost {
                 expected: expected.digest().to_string(),
                 found: found.digest().to_string(),
             });
+        }
+        let drifted = match self.files.names.get(path) {
+            _ if self.files.mounts.contains(path) => Some("a mount point".to_owned()),
+            Some(names) if *names > 1 => Some(format!("one with {names} names")),
+            _ => None,
+        };
+        if let Some(found) = drifted {
+            let expected = expected.digest().to_string();
+            return Err(HostError::Drifted { object: format!("`{path}`"), expected, found });
         }
         self.files.remove(path).map_err(|code| HostError::Io {
             operation: "remove",
@@ -221,6 +249,10 @@ impl Host for FakeHost {
 
     fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError> {
         self.add_rt(Subject::IpRule(rule.clone()), Snapshot::IpRule(content.clone()))
+    }
+
+    fn add_ipvs(&mut self, subject: &IpvsSubject, content: &IpvsSnapshot) -> Result<(), HostError> {
+        self.ipvs.restore(subject, content)
     }
 
     /// The fake keeps no bytes of files, so it needs no archive.
