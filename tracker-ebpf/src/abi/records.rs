@@ -26,6 +26,8 @@ pub const TABLE_CHUNK_BYTES: usize = (64 << 10) - 32;
 pub const TABLE_CHUNKS: usize = 128;
 /// A user id that was never set.
 pub const UNSET_UID: u32 = u32::MAX;
+/// A session number of the kernel's audit that was never set.
+pub const UNSET_SESSION: u32 = u32::MAX;
 /// Flag of [`RequestOpened`]: the request is longer than `total_bytes` says (more messages, or more fragments, than were
 /// looked at).
 pub const LENGTH_IS_LOWER_BOUND: u32 = 1;
@@ -38,6 +40,9 @@ pub const IS_IOCTL: u32 = 2;
 /// `total_bytes` the call's flags, `netns` the inode number of the task's mount namespace. `data` begins with the path
 /// that is acted on, `data_bytes` long; from [`MOUNT_PATH_BYTES`] on, `reserved` bytes long, is where a moved mount was.
 pub const IS_MOUNT: u32 = 4;
+/// Flag of [`RequestOpened`]: the request came by `setsockopt`, and asks IPVS for something. `protocol` is the option's
+/// number, `data` the option's value.
+pub const IS_SOCKOPT: u32 = 8;
 /// Bytes kept of a path in a request about mounts, the ending NUL included.
 pub const MOUNT_PATH_BYTES: usize = REQUEST_BYTES / 2;
 
@@ -113,8 +118,8 @@ pub struct Fork {
     pub child_start: u64,
     /// Thread group id of the child.
     pub child_tgid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Process id of the child in its own pid namespace; 0 where that is the first one.
+    pub child_inner_tgid: u32,
 }
 
 /// A process replaced its image; `argv_capacity` bytes of arguments and the environment follow.
@@ -141,10 +146,16 @@ pub struct ExecHead {
     pub env_total: u32,
     /// Number of the v1 hierarchy of the controller that [`Offsets`](super::Offsets) names; 0 when it has none.
     pub v1_hierarchy: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Session number of the kernel's audit; [`UNSET_SESSION`] when no login set one, or when the kernel keeps none.
+    pub audit_session: u32,
     /// Id of its cgroup in that hierarchy.
     pub v1_cgroup_id: u64,
+    /// Cookie of its network namespace; 0 when it has none yet.
+    pub netns_cookie: u64,
+    /// Device number of its controlling terminal, the major one from bit 20 on; 0 without one.
+    pub terminal: u32,
+    /// Process id in its own pid namespace; 0 where that is the first one.
+    pub inner_tgid: u32,
 }
 
 /// [`ExecHead`] for the usual process.
@@ -204,13 +215,13 @@ pub struct RequestOpened {
     pub header: Header,
     /// Length of the request, bytes.
     pub total_bytes: u64,
-    /// `NETLINK_*` protocol; with [`IS_IOCTL`] the number of the ioctl.
+    /// `NETLINK_*` protocol; with [`IS_IOCTL`] the number of the ioctl, with [`IS_SOCKOPT`] that of the option.
     pub protocol: u32,
     /// The socket's portid; 0 while it is not bound, and for sockets that have none.
     pub portid: u32,
     /// Inode number of the socket's network namespace.
     pub netns: u32,
-    /// [`LENGTH_IS_LOWER_BOUND`], [`IS_IOCTL`] and [`IS_MOUNT`], as they apply.
+    /// [`LENGTH_IS_LOWER_BOUND`], [`IS_IOCTL`], [`IS_MOUNT`] and [`IS_SOCKOPT`], as they apply.
     pub flags: u32,
     /// Bytes of the request that were read.
     pub data_bytes: u32,
@@ -317,9 +328,9 @@ assert_bytes!(Header, 2 * 2 + 4 + 4 * 8 + 6 * 4 + COMM_BYTES);
 assert_bytes!(Ancestor, 8 + 2 * 4 + COMM_BYTES);
 assert_bytes!(Ancestry, 2 * 4 + ANCESTORS * 32);
 assert_bytes!(Fork, 80 + 392 + 8 + 2 * 4);
-assert_bytes!(ExecHead, 80 + 392 + EXE_BYTES + 8 * 4 + 8);
-assert_bytes!(ExecShort, 768 + SHORT_ARGV_BYTES + SHORT_ENV_BYTES);
-assert_bytes!(ExecLong, 768 + LONG_ARGV_BYTES + LONG_ENV_BYTES);
+assert_bytes!(ExecHead, 80 + 392 + EXE_BYTES + 10 * 4 + 2 * 8);
+assert_bytes!(ExecShort, 784 + SHORT_ARGV_BYTES + SHORT_ENV_BYTES);
+assert_bytes!(ExecLong, 784 + LONG_ARGV_BYTES + LONG_ENV_BYTES);
 assert_bytes!(Exit, 80);
 assert_bytes!(CgroupNamed, 80 + 8 + 2 * 4 + CGROUP_PATH_BYTES);
 assert_bytes!(RequestOpened, 80 + 8 + 6 * 4 + REQUEST_BYTES + 392);

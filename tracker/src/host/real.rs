@@ -5,14 +5,15 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::{
-    ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, legacy, nft, restore,
-    rtnetlink, sysctl,
+    ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, ipvs, legacy, nft,
+    restore, rtnetlink, sysctl,
 };
 use crate::capture::mounts::MountTable;
 use crate::capture::{self, CaptureError};
 use crate::decode::rtnl::fill_names;
 use crate::model::ids::{Generation, Ifindex, Ifname};
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
@@ -70,6 +71,10 @@ impl Host for RealHost {
         ipset::delete(subject, expected)
     }
 
+    fn delete_ipvs(&mut self, subject: &IpvsSubject, expected: &IpvsSnapshot) -> Result<Removal, HostError> {
+        ipvs::delete(subject, expected)
+    }
+
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
         sysctl::restore(name, expected)
     }
@@ -115,6 +120,10 @@ impl Host for RealHost {
         rtnetlink::add_ip_rule(rule, content)
     }
 
+    fn add_ipvs(&mut self, subject: &IpvsSubject, content: &IpvsSnapshot) -> Result<(), HostError> {
+        ipvs::add(subject, content)
+    }
+
     fn restore_paths(
         &mut self,
         wanted: &BTreeMap<AbsPath, PathSnapshot>,
@@ -149,8 +158,9 @@ fn all_but_ruleset(
     let mut rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
     name_links(&mut rt);
     let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
+    let ipvs = capture::ipvs::dump().map_err(unread("IPVS services"))?;
     let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
-    let mut live = LiveState { generation, nft, rt, ip_sets, legacy, ..LiveState::default() };
+    let mut live = LiveState { generation, nft, rt, ip_sets, ipvs, legacy, ..LiveState::default() };
     if !paths.is_empty() {
         let mounts = capture::mounts::mounts().map_err(unread("the mount table"))?;
         live.mounts = mounts.iter().map(|mount| mount.mount_point.clone()).collect();

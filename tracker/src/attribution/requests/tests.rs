@@ -34,6 +34,7 @@ fn request(pid: u32, time: u64, protocol: u32, netns: NetnsId, messages: Vec<Req
         login_uid: None,
         netns,
         placement: Placement::default(),
+        seat: Default::default(),
         cni: None,
         source: ProcessSource::Kernel,
     };
@@ -49,6 +50,7 @@ fn request(pid: u32, time: u64, protocol: u32, netns: NetnsId, messages: Vec<Req
         messages,
         is_truncated: false,
         ip_sets: Vec::new(),
+        ipvs: Vec::new(),
     };
     (request, actor)
 }

@@ -26,8 +26,6 @@ pub enum Obstacle {
     IpSet,
     /// Qdiscs, classes, filters and neighbours are not made anew.
     Traffic,
-    /// Legacy tables are not put back.
-    Legacy,
     /// A chain that is part of a rule (`jump { ... }`) has no name to be made by.
     PartOfRule,
 }
@@ -45,7 +43,6 @@ impl fmt::Display for Obstacle {
             Self::Kind(kind) => write!(f, "links of kind `{kind}` cannot be made of what is recorded"),
             Self::IpSet => f.write_str("IP sets, and rules that match them, are not put back"),
             Self::Traffic => f.write_str("traffic control and neighbours are not made anew"),
-            Self::Legacy => f.write_str("rules, chains and policies of legacy tables are not put back"),
             Self::PartOfRule => f.write_str("a chain that is part of a rule has no name to be made by"),
         }
     }
@@ -63,9 +60,7 @@ impl Obstacle {
             Self::SetSince => "leave it, or set it by hand",
             Self::OtherBoot => "start its owner: kernel objects do not outlive a boot",
             Self::PeerElsewhere => "restart the pod or container it belonged to",
-            Self::Kind(_) | Self::PartOfRule | Self::IpSet | Self::Traffic | Self::Legacy => {
-                "start its owner, which makes it anew"
-            }
+            Self::Kind(_) | Self::PartOfRule | Self::IpSet | Self::Traffic => "start its owner, which makes it anew",
         }
     }
 }
