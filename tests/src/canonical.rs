@@ -46,6 +46,9 @@ for dev in $(ip -o link show | sed -E 's/^[0-9]+: ([^:@]+).*/\1/' | sort); do
 done
 "#;
 
+/// Mounts below the directories, and network namespaces with names as Kubernetes' programs give them.
+const MOUNTS: &str = r#"awk '$5 ~ "^(DIRS|/run/netns/(cni|ptp)-)" { for (i = 7; $i != "-"; i++); print $5, $6, $(i + 1), $(i + 2) }' /proc/self/mountinfo | sort"#;
+
 impl Canonical {
     /// Dumps a node, with the tree below the given directories, once it has settled: no address is tentative any more
     /// and two dumps in a row are equal.
@@ -69,6 +72,8 @@ impl Canonical {
             dumps.insert(name, node.sh(script)?);
         }
         let listing = "find DIRS -printf '%M %u %g %s %p\\n' 2>/dev/null | sort -k5".replace("DIRS", &dirs.join(" "));
+        let mounts = MOUNTS.replace("DIRS", &dirs.join("|"));
+        dumps.insert("mounts", node.sh(&mounts)?);
         dumps.insert("directories", node.sh(&format!("{listing} || true"))?);
         Ok(Self(dumps))
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::model::digest::Digest;
 use crate::model::ids::Handle;
+use crate::model::mount::MountSubject;
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::Attribution;
 use crate::model::subject::{Snapshot, Subject};
@@ -42,6 +43,14 @@ fn key(subject: &Subject, content: &Snapshot) -> (Subject, Digest) {
         Subject::Nft(NftSubject { table, item: NftItem::Rule { chain, .. } }) => {
             let item = NftItem::Rule { chain: chain.clone(), handle: Handle(0) };
             (Subject::Nft(NftSubject { table: table.clone(), item }), content.digest())
+        }
+        // a mount gets another number, and one in memory another device
+        Subject::Mount(mount) => {
+            let content = match content {
+                Snapshot::Mount(content) => Snapshot::Mount(content.made_again()).digest(),
+                other => other.digest(),
+            };
+            (Subject::Mount(MountSubject { path: mount.path.clone(), id: 0 }), content)
         }
         Subject::Path(_) => (subject.clone(), Digest([0; 16])),
         subject => (subject.clone(), content.digest()),

@@ -160,7 +160,7 @@ impl Expectation {
 }
 
 fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot)> {
-    live.nft.iter().chain(&live.rt).chain(&live.ip_sets).map(|(subject, now)| (subject, now))
+    live.nft.iter().chain(&live.rt).chain(&live.ip_sets).chain(&live.mounts).map(|(subject, now)| (subject, now))
 }
 
 fn is_ipv6_forwarding(subject: &Subject) -> bool {

@@ -12,8 +12,6 @@ pub struct FakeFiles {
     entries: BTreeMap<AbsPath, PathSnapshot>,
     /// Files with further names, with how many they have.
     pub names: BTreeMap<AbsPath, u64>,
-    /// Mount points.
-    pub mounts: BTreeSet<AbsPath>,
     last_inode: u64,
 }
 
@@ -64,11 +62,19 @@ impl FakeFiles {
         self.entries.keys().filter(|path| path.as_path().parent() == parent).cloned().collect()
     }
 
+    /// What is below a directory at any depth.
+    pub(super) fn below(&self, top: &AbsPath) -> BTreeMap<AbsPath, PathSnapshot> {
+        let is_below = |(path, _): &(&AbsPath, &PathSnapshot)| *path != top && path.is_within(top);
+        self.entries.iter().filter(is_below).map(|(path, now)| (path.clone(), now.clone())).collect()
+    }
+
+    /// Forgets what is below a directory: its filesystem ended.
+    pub(super) fn lose(&mut self, top: &AbsPath) {
+        self.entries.retain(|path, _| path == top || !path.is_within(top));
+    }
+
     /// Unlinks a file or removes an empty directory.
     pub(super) fn remove(&mut self, path: &AbsPath) -> Result<(), i32> {
-        if self.mounts.contains(path) {
-            return Err(libc::EBUSY);
-        }
         if !self.children(path).is_empty() {
             return Err(libc::ENOTEMPTY);
         }

@@ -5,6 +5,7 @@ mod ipsets;
 mod laws;
 mod legacy;
 mod links;
+mod mounts;
 mod nft;
 mod paths;
 mod selecting;
@@ -30,7 +31,7 @@ use crate::model::route::{RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::{BootTime, WallTime};
 
-use super::{Kept, KeptReason, LiveState, Plan, Reason, Refusal, Selection, candidate_paths, plan};
+use super::{Action, Kept, KeptReason, LiveState, Plan, Reason, Refusal, Selection, candidate_paths, plan};
 
 /// Nobody: what is made by nobody is not recorded.
 const NOBODY: &str = "";
