@@ -62,11 +62,11 @@ fn a_pods_mounts_go_with_its_directories_and_an_undo_mounts_them_again() {
     node.run_as(
         "kubelet",
         &format!(
-            "mkdir -p {volumes}/plugin/token {volumes}/plugin/sub {volumes}/plugin/one
+            "mkdir -p {volumes}/plugin/token {volumes}/plugin/sub {volumes}/one
              mount -t tmpfs -o size=64k,mode=750,nosuid tmpfs {volumes}/plugin/token
              mkdir {volumes}/plugin/token/in; mount --bind {DATA}/deep {volumes}/plugin/token/in
              mount --bind {DATA} {volumes}/plugin/sub; mount -o remount,bind,ro {volumes}/plugin/sub
-             touch {volumes}/plugin/one/file; mount --bind {DATA}/a {volumes}/plugin/one/file"
+             touch {volumes}/one/file; mount --bind {DATA}/a {volumes}/one/file"
         ),
     )
     .expect("mounts");
@@ -90,8 +90,8 @@ fn a_pods_mounts_go_with_its_directories_and_an_undo_mounts_them_again() {
     let expected: Vec<&str> =
         mounted.lines().filter(|line| !line.contains("cni-1") && !line.contains("token/in")).collect();
     assert_eq!(mounts(&node).lines().collect::<Vec<_>>(), expected, "{text}");
-    let token = node
-        .sh(&format!("stat -c %a {volumes}/plugin/token; grep token /proc/self/mounts; cat {volumes}/plugin/one/file"));
+    let token =
+        node.sh(&format!("stat -c %a {volumes}/plugin/token; grep token /proc/self/mounts; cat {volumes}/one/file"));
     let token = token.expect("it is back");
     assert!(token.starts_with("750\n") && token.contains("nosuid") && token.contains("size=64k"), "{token}");
     assert!(token.ends_with("precious\n"), "{token}");

@@ -47,14 +47,17 @@ impl Coming {
     /// Makes the steps, for mounts whose mount point is there or comes back.
     pub(super) fn plan(self, live: &LiveState, plan: &mut UndoPlan) {
         let paths: BTreeSet<AbsPath> = plan.steps.iter().filter_map(|step| path_of(&step.subject)).collect();
-        let mut mounts: BTreeSet<AbsPath> = BTreeSet::new();
+        let mut mounts: BTreeMap<AbsPath, bool> = BTreeMap::new();
         for (path, items) in self.wanted {
-            let is_there = paths.contains(&path) || matches!(live.paths.get(&path), Some(Some(_)));
-            // of one in another that is made anew nobody knows the mount point before
-            let is_in_new = mounts.iter().any(|other| path.is_within(other));
+            // of one in another mount that is shown elsewhere the mount point is seen only when that is there; one that
+            // is made anew is empty
+            let is_there = match mounts.iter().rfind(|(other, _)| path.is_within(other) && **other != path) {
+                Some((_, is_new)) => !is_new || paths.contains(&path),
+                None => paths.contains(&path) || matches!(live.paths.get(&path), Some(Some(_))),
+            };
             for item in items {
-                if is_there || is_in_new {
-                    mounts.insert(path.clone());
+                if is_there {
+                    mounts.insert(path.clone(), is_new(&item.snapshot, live));
                     plan.restore(&item, How::Add);
                 } else {
                     plan.refuse(&item, Obstacle::Needs(path.to_string()));
@@ -76,6 +79,13 @@ fn mount_of<'a>(subject: &'a Subject, snapshot: &'a Snapshot) -> Option<(&'a Mou
         (Subject::Mount(mount), Snapshot::Mount(content)) => Some((mount, content)),
         _ => None,
     }
+}
+
+/// Whether a mount is of a filesystem in memory that is gone.
+fn is_new(snapshot: &Snapshot, live: &LiveState) -> bool {
+    let Snapshot::Mount(content) = snapshot else { return false };
+    let is_same = |(_, now): &(Subject, Snapshot)| matches!(now, Snapshot::Mount(now) if now.dev == content.dev);
+    content.is_in_memory() && !live.mounts.iter().any(is_same)
 }
 
 /// Why a mount cannot be made of what is recorded.
