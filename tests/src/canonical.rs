@@ -71,9 +71,13 @@ impl Canonical {
         for (name, script) in DUMPS {
             dumps.insert(name, node.sh(script)?);
         }
-        let listing = "find DIRS -printf '%M %u %g %s %p\\n' 2>/dev/null | sort -k5".replace("DIRS", &dirs.join(" "));
-        let mounts = MOUNTS.replace("DIRS", &dirs.join("|"));
-        dumps.insert("mounts", node.sh(&mounts)?);
+        if !dirs.is_empty() {
+            dumps.insert("mounts", node.sh(&MOUNTS.replace("DIRS", &dirs.join("|")))?);
+        }
+        // of no directory, `find` would list the current one
+        let listing =
+            if dirs.is_empty() { "true" } else { "find DIRS -printf '%M %u %g %s %p\\n' 2>/dev/null | sort -k5" };
+        let listing = listing.replace("DIRS", &dirs.join(" "));
         dumps.insert("directories", node.sh(&format!("{listing} || true"))?);
         Ok(Self(dumps))
     }

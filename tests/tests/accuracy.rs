@@ -1,7 +1,7 @@
 //! Accuracy: 32 writers of all kinds at once, acting as several owners, each logging what it made. No owner may be wrong, no
 //! object missing, and what is not proven must say why.
 //!
-//! `cargo xtask test --tier accuracy` runs the large one. Another seed: `NETDEED_SEED=7`.
+//! `cargo xtask test --tier accuracy` runs the large one. Another seed: `NETDEED_SEED=7`; another size: `NETDEED_OBJECTS=500`.
 
 use netdeed_tests::accuracy::{Burners, Limits, Run};
 use netdeed_tests::node::Node;
@@ -13,16 +13,20 @@ const STRICT: Limits = Limits { unproven_per_mille: Some(1) };
 /// With rings and buffers that are made too small.
 const LOSSY: Limits = Limits { unproven_per_mille: None };
 
-#[expect(clippy::disallowed_methods, reason = "a test's seed comes from outside, to repeat what failed")]
+#[expect(clippy::disallowed_methods, reason = "a test's seed and size come from outside, to repeat what failed")]
+fn number<T: std::str::FromStr>(variable: &str) -> Option<T> {
+    std::env::var(variable).ok().and_then(|number| number.parse().ok())
+}
+
 fn seed() -> u64 {
-    std::env::var("NETDEED_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
+    number("NETDEED_SEED").unwrap_or(1)
 }
 
 fn run(objects: usize, config: &str, limits: Limits) {
     let node = Node::new().expect("a node");
     let files = Files::named(&node, "tracker");
     let tracker = Tracker::start(&node, &files, config).expect("a tracker");
-    let run = Run { seed: seed(), writers: WRITERS, objects };
+    let run = Run { seed: seed(), writers: WRITERS, objects: number("NETDEED_OBJECTS").unwrap_or(objects) };
     let verdict = run.on(&node, &tracker).unwrap_or_else(|error| panic!("{error}\n{}", tracker.log()));
     println!("{verdict}");
     verdict.assert(limits);

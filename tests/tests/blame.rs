@@ -273,10 +273,16 @@ fn both_backends_are_shown_side_by_side_with_a_warning() {
         .collect();
     assert_eq!(twins, ["\"firewalld\"", "\"docker\""]);
 
-    assert_same(&texts(&listing(&tracker, &["legacy"])), &legacy_alone("iptables"));
+    assert_same(&texts(&listing(&tracker, &["--legacy"])), &legacy_alone("iptables"));
     let nft = listing(&tracker, &["nft"]);
     assert!(nft["lines"].as_array().expect("lines").iter().all(|line| line["legacy"] == false), "{nft:#}");
-    assert!(stderr(&["blame", "nft"]).contains("`netdeed blame legacy` lists the legacy ones"));
+    assert!(stderr(&["blame", "nft"]).contains("`netdeed blame --legacy` lists the legacy ones"));
+    let one = listing(&tracker, &["--nft"]);
+    assert_same(&texts(&one), &saved(&node, "iptables"));
+    assert!(stderr(&["blame", "--nft"]).contains("`netdeed blame --legacy` lists the legacy ones"));
+    let refused = tracker.cli(&["blame", "nft", "--legacy"]).expect("run");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("nft does not list legacy tables"));
     assert!(!stderr(&["blame", "-6"]).contains("both backends"), "no rules of IPv6 there");
     let only = tracker.text(&["blame", "--owner", "docker"]).expect("a listing");
     let lines: Vec<&str> = only.lines().map(str::trim_start).collect();

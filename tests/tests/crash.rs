@@ -6,6 +6,7 @@
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use netdeed_tests::accuracy::Random;
 use netdeed_tests::canonical::Canonical;
 use netdeed_tests::node::Node;
 use netdeed_tests::scenario::kube_proxy;
@@ -42,14 +43,6 @@ fn dump(node: &Node) -> Canonical {
     Canonical::of(node, &DIRS).expect("dumps").neutral()
 }
 
-/// splitmix64: any fixed mixing will do.
-fn mixed(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 /// Undoes operations, the newest first, until the node is as it was.
 fn undo_all(node: &Node, tracker: &Tracker<'_>, before: &Canonical, round: &str) {
     let mut texts = String::new();
@@ -66,7 +59,7 @@ fn undo_all(node: &Node, tracker: &Tracker<'_>, before: &Canonical, round: &str)
 #[test]
 fn a_reset_killed_at_any_moment_leads_to_one_of_two_states() {
     let (points, seed) = (number("NETDEED_CRASH_POINTS", 6), number("NETDEED_CRASH_SEED", 7));
-    let mut random = seed;
+    let mut random = Random::new(seed);
     let node = Node::new().expect("a node");
     let files = Files::named(&node, "tracker");
     let mut tracker = Tracker::start(&node, &files, "").expect("a tracker");
@@ -82,14 +75,13 @@ fn a_reset_killed_at_any_moment_leads_to_one_of_two_states() {
     undo_all(&node, &tracker, &before, "at first");
 
     for point in 0..points {
-        let (kills_tracker, finishes) = (!mixed(&mut random).is_multiple_of(3), mixed(&mut random).is_multiple_of(2));
-        let share = mixed(&mut random) % 1200;
+        let (kills_tracker, finishes) = (random.below(3) != 0, random.below(2) == 0);
+        let share = u32::try_from(random.below(1200)).expect("a few");
         let round = format!("point {point} of seed {seed}: {share}/1000 of {whole:?}, tracker {kills_tracker}");
         let mut cli = node.command(binary("netdeed").expect("built"));
         cli.arg("--socket").arg(&files.socket).args(RESET);
         let mut cli = cli.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("run");
-        let moment =
-            Instant::now() + Duration::from_nanos(u64::try_from(whole.as_nanos()).expect("short") / 1000 * share);
+        let moment = Instant::now() + whole / 1000 * share;
         while Instant::now() < moment {
             std::thread::yield_now();
         }

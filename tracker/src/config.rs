@@ -96,7 +96,7 @@ pub struct JournalConfig {
     pub keep_removed_days: u32,
     /// Bytes of cache in memory.
     pub cache_bytes: u64,
-    /// Seconds after which a journal that does not open is set aside.
+    /// Seconds of processor time after which a journal that does not open is set aside; by the clock, six times as many.
     pub open_deadline_seconds: u64,
 }
 

@@ -148,7 +148,7 @@ fn after_a_rollback_the_node_is_the_one_on_which_the_owner_never_ran() {
                 link add veth-a type veth peer name veth-b\nlink set veth-a master cni0\nlink set veth-a up\n\
                 link add flannel.1 type vxlan id 1 dev cni0 dstport 8472\n\
                 route add 10.244.7.0/24 dev cni0\nroute add 10.244.8.0/24 dev docker0\n\
-                addr add 10.250.0.1/24 dev docker0\nrule add from 10.244.0.0/16 lookup 100\n");
+                addr add 10.250.0.1/24 dev docker0\naddr add 10.250.0.2/24 dev docker0\nrule add from 10.244.0.0/16 lookup 100\n");
             for path in [&root.join("cni"), &root.join("cni/net.d")] {
                 std::fs::create_dir(path).expect("new directory");
                 journal.watch(path);

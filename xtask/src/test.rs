@@ -33,6 +33,9 @@ enum Tier {
     /// Random scenarios on two nodes each, with and without Kubernetes; only when asked for. `NETDEED_SEED` is the first
     /// seed, `NETDEED_SCENARIOS` says how many (200).
     Counterfactual,
+    /// The laws of a rollback and its undo on 100,000 random worlds each, `NETDEED_LAW_CASES`, and the fake kernel they
+    /// stand on against the real one; only when asked for.
+    Laws,
     /// Other kernels, in virtual machines. Takes long without KVM; only when asked for.
     Vm,
 }
@@ -40,7 +43,7 @@ enum Tier {
 /// Runs the tiers in order; stops at the first failure.
 pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
     let is_wanted = |tier| arguments.tier.is_none_or(|only| only == tier);
-    if is_wanted(Tier::Run) || matches!(arguments.tier, Some(Tier::Accuracy | Tier::Counterfactual)) {
+    if is_wanted(Tier::Run) || matches!(arguments.tier, Some(Tier::Accuracy | Tier::Counterfactual | Tier::Laws)) {
         provision::run()?;
     }
     if is_wanted(Tier::Ebpf) {
@@ -60,6 +63,9 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<(), XtaskError> {
     if arguments.tier == Some(Tier::Counterfactual) {
         alone("counterfactual")?;
     }
+    if arguments.tier == Some(Tier::Laws) {
+        laws()?;
+    }
     if arguments.tier == Some(Tier::Vm) {
         vm::run(&arguments.vm)?;
     }
@@ -71,6 +77,18 @@ fn alone(test: &str) -> Result<(), XtaskError> {
     shell::build_programs(false)?;
     let run = ["test", "--package", "netdeed-tests", "--test", test, "--", "--include-ignored", "--nocapture"];
     shell::run("cargo", &[&run[..], &["--test-threads", "1"]].concat())
+}
+
+fn laws() -> Result<(), XtaskError> {
+    let run =
+        ["test", "--package", "netdeed-tracker", "--lib", "--", "rollback::tests::laws", "rollback::tests::undoing"];
+    let mut command = Command::new("cargo");
+    command.args(run).current_dir(shell::workspace());
+    if std::env::var_os("NETDEED_LAW_CASES").is_none() {
+        command.env("NETDEED_LAW_CASES", "100000");
+    }
+    shell::run_command(&mut command)?;
+    shell::run("cargo", &["test", "--package", "netdeed-tracker", "--test", "fake"])
 }
 
 /// The BPF programs are linted as if they were for this machine: the BPF target's own compiler comes without clippy. What

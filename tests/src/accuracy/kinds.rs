@@ -71,8 +71,8 @@ pub const KINDS: &[Kind] = &[
     Kind { begin: crossing_begin, is_claimed: false, ..kind("veth moved by number", 1, moving) },
     // of two that save and restore at once, one would make the other's rules
     Kind { is_single: true, most: 40, ..kind("iptables-save | iptables-restore", 1, rewrite) },
-    Kind { is_claimed: false, ..kind("iptables-legacy", 1, legacy) },
-    Kind { is_claimed: false, ..kind("ioctl bridge", 1, ioctl) },
+    kind("iptables-legacy", 1, legacy),
+    kind("ioctl bridge", 1, ioctl),
     kind("ipset", 1, ipset),
 ];
 

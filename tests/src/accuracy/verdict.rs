@@ -1,6 +1,6 @@
 //! What the tracker says, held against the truth, object by object.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub struct Verdict {
     pub unproven: BTreeMap<u64, String>,
     /// Of those, the ones that no reason and no gap excuses.
     pub unmarked: Vec<String>,
-    /// How many gaps the journal holds.
-    pub gaps: usize,
+    /// The gaps that the journal holds, as sentences.
+    pub gaps: Vec<String>,
 }
 
 /// What a run may come to.
@@ -116,10 +116,14 @@ impl Verdict {
         let log = tracker.json(&["log", "--limit", "100000"])?;
         let events: Vec<&Value> = log["data"]["events"].as_array().into_iter().flatten().collect();
         let gaps: Vec<&Value> = events.iter().copied().filter(|event| event["event"] == "gap").collect();
-        self.gaps = gaps.len();
+        let sentence = |gap: &&Value| format!("{} to {}: {}", gap["from"], gap["to"], text_of(gap, "text"));
+        self.gaps = gaps.iter().map(sentence).collect();
+        let mut first: HashMap<u64, &Value> = HashMap::new();
+        for event in events.iter().copied().filter(|event| event["event"] == "change") {
+            first.entry(event["object"].as_u64().unwrap_or_default()).or_insert(event);
+        }
         for (id, what) in &mut self.unproven {
-            let made = events.iter().find(|event| event["event"] == "change" && event["object"].as_u64() == Some(*id));
-            let Some(made) = made else { continue };
+            let Some(made) = first.get(id) else { continue };
             let (evidence, time) = (made["evidence"].to_string(), text_of(made, "time"));
             what.push_str(&format!(" because {evidence} at {time}"));
             // to the second: a thing is recorded a moment after it was made
@@ -165,7 +169,8 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}: {} objects compared, {} gaps", self.seed, self.compared, self.gaps)?;
+        writeln!(f, "seed {}: {} objects compared, {} gaps", self.seed, self.compared, self.gaps.len())?;
+        self.gaps.iter().try_for_each(|gap| writeln!(f, "  {gap}"))?;
         writeln!(f, "{:<26} {:<26} {:<12} {:>8}", "TRUE OWNER", "RECORDED OWNER", "CERTAINTY", "OBJECTS")?;
         for ((truth, recorded, certainty), count) in &self.confusion {
             writeln!(f, "{truth:<26} {recorded:<26} {certainty:<12} {count:>8}")?;

@@ -51,6 +51,8 @@ pub enum Step {
     Admin(Script),
     /// A real Docker daemon with a published port.
     Docker,
+    /// The same without proxy processes: the published port works by Docker's rules alone.
+    DockerWithoutProxy,
     /// Something done with Docker's own command line; `Docker` comes first.
     WithDocker(Script),
     /// A real firewalld that writes nftables rules.
@@ -68,7 +70,7 @@ impl Step {
             Self::AttachDualStack(..) | Self::AttachShaped(..) => true,
             Self::InstallCni | Self::Kubernetes(..) => true,
             Self::Network | Self::Other(..) | Self::Admin(_) => false,
-            Self::Docker | Self::WithDocker(_) | Self::Firewalld | Self::Podman => false,
+            Self::Docker | Self::DockerWithoutProxy | Self::WithDocker(_) | Self::Firewalld | Self::Podman => false,
         }
     }
 }
@@ -171,6 +173,12 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    fn docker(&mut self, docker: Docker<'a>) -> Result<()> {
+        docker.publish()?;
+        self.docker = Some(docker);
+        Ok(())
+    }
+
     fn attach(&mut self, pod: Pod) -> Result<()> {
         let result = cni::add(self.node, &pod)?;
         self.pods.push((pod, result));
@@ -198,12 +206,8 @@ impl<'a> Stage<'a> {
             }
             Step::Kubernetes(program, script) | Step::Other(program, script) => node.run_as(program, script).map(drop),
             Step::Admin(script) => node.admin_sh(script).map(drop),
-            Step::Docker => {
-                let docker = Docker::start(node)?;
-                docker.publish()?;
-                self.docker = Some(docker);
-                Ok(())
-            }
+            Step::Docker => self.docker(Docker::start(node)?),
+            Step::DockerWithoutProxy => self.docker(Docker::start_without_proxy(node)?),
             Step::WithDocker(script) => match &self.docker {
                 Some(docker) => docker.run(script).map(drop),
                 None => Err(Failure("no Docker daemon runs".to_owned())),

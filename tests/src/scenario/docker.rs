@@ -25,12 +25,25 @@ impl<'a> Docker<'a> {
     /// # Errors
     /// When it does not, with its log.
     pub fn start(node: &'a Node) -> Result<Self> {
+        Self::start_with(node, &[])
+    }
+
+    /// Starts the daemon without its proxy processes: a published port works by its rules alone.
+    ///
+    /// # Errors
+    /// When it does not answer, with its log.
+    pub fn start_without_proxy(node: &'a Node) -> Result<Self> {
+        Self::start_with(node, &["--userland-proxy=false"])
+    }
+
+    fn start_with(node: &'a Node, more: &[&str]) -> Result<Self> {
         let log_path = node.scratch().join("dockerd.log");
         let log = File::create(&log_path)?;
         let daemon = node
             .command("dockerd")
             // `vfs` needs nothing from the filesystem below
             .args(["--storage-driver", "vfs", "--host", "unix:///run/docker.sock"])
+            .args(more)
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -113,6 +113,21 @@ pub fn sync(node: &Node, services: usize) -> Result<()> {
     sync_text(node, &ruleset(services))
 }
 
+/// Puts the ruleset in a part at a time: what `iptables-nft-restore` takes grows faster than what it is given.
+///
+/// # Errors
+/// When `iptables-restore` fails.
+pub fn sync_in_parts(node: &Node, services: usize) -> Result<()> {
+    const PART: usize = 1000;
+    sync(node, services.min(PART))?;
+    for first in (PART..services).step_by(PART) {
+        let (mut chains, mut rules) = ("*nat\n".to_owned(), String::new());
+        (first..services.min(first + PART)).for_each(|service| service_rules(service, &mut chains, &mut rules));
+        sync_text(node, &format!("{chains}{rules}COMMIT\n"))?;
+    }
+    Ok(())
+}
+
 /// Writes the ruleset for fewer services, and deletes the chains of those that are gone in the same transaction, as
 /// kube-proxy does.
 ///

@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod cni;
+pub mod containerd;
+mod cri;
 pub mod docker;
 pub mod firewalld;
 pub mod kube_proxy;

@@ -6,6 +6,7 @@
 //! caused it, [`notifications`] with the task it was sent in, [`verdict`] makes an attribution of both.
 
 mod classify;
+pub mod cri;
 mod default_rules;
 pub mod ipsets;
 pub mod mounts;

@@ -125,6 +125,11 @@ impl Rule {
         Ok(rules)
     }
 
+    /// Whether it asks who runs a CNI plugin.
+    pub(super) fn asks_for_runner(&self) -> bool {
+        std::iter::once(&self.when).chain(&self.unless).any(|condition| !condition.cni_runner.is_empty())
+    }
+
     /// Where in the lineage (nearest first) the rule matches, and whether only by a task name.
     pub(super) fn matches(&self, lineage: &[&Image]) -> Option<(usize, bool)> {
         let excepted = |condition: &Condition| (0..lineage.len()).any(|index| condition.fit(lineage, index) != Fit::No);
@@ -219,7 +224,7 @@ fn program_fit(patterns: &[String], image: &Image) -> Fit {
 
 /// The program that runs the CNI plugin at `index`: plugins run other plugins, the first ancestor that is none runs them
 /// all.
-fn runner_of<'a>(lineage: &[&'a Image], index: usize) -> Option<&'a Image> {
+pub(super) fn runner_of<'a>(lineage: &[&'a Image], index: usize) -> Option<&'a Image> {
     let (plugin, ancestors) = lineage.get(index..)?.split_first()?;
     plugin.cni.as_ref()?;
     ancestors.iter().find(|image| image.cni.is_none()).copied()

@@ -38,13 +38,14 @@ pub fn default_roots() -> Vec<Root> {
 
 use Depth::{All, Levels};
 
-const DEFAULT: [(&str, Depth); 56] = [
+const DEFAULT: [(&str, Depth); 58] = [
     // kubelet, kubeadm
     ("/etc/kubernetes", All),
     ("/usr/libexec/kubernetes", All),
     ("/var/lib/kubelet", Levels(5)), // pods/<uid>/volumes/<plugin>/<name>
     ("/var/lib/kubelet/pki", All),
     ("/var/lib/etcd", All),
+    ("/root/.kube", All),
     ("/var/log/pods", Levels(2)),
     ("/var/log/containers", Levels(1)),
     // shared by CNI plugins
@@ -74,6 +75,7 @@ const DEFAULT: [(&str, Depth); 56] = [
     ("/etc/ovn", All),
     // k3s, rke2
     ("/etc/rancher", All),
+    ("/opt/rke", All),
     ("/run/k3s", Levels(2)),
     ("/var/lib/rancher", Levels(3)),
     ("/var/lib/rancher/k3s/server", All),

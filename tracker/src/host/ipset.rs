@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, NetlinkBuffer};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_EXCL, NLM_F_REQUEST, NLMSG_ERROR, NetlinkBuffer};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use rustix::net::sockopt::{self, Timeout};
 
@@ -22,9 +22,11 @@ const DEL: u16 = 6 << 8 | 10;
 const PROTOCOL: u16 = 1;
 const SETNAME: u16 = 2;
 const DATA: u16 = 7 | 1 << 15;
-/// `IPSET_ERR_REFERENCED`, `IPSET_ERR_EXIST`: the subsystem's own numbers.
-const ERR_REFERENCED: i32 = 4103;
-const ERR_EXIST: i32 = 4352;
+/// The subsystem's own numbers: `IPSET_ERR_BUSY` of a set that something refers to, `IPSET_ERR_EXIST` of a member that
+/// is not there, `IPSET_ERR_TYPE_SPECIFIC` of one that cannot be there (a list's, whose set is gone).
+const ERR_BUSY: i32 = 4100;
+const ERR_EXIST: i32 = 4103;
+const ERR_TYPE_SPECIFIC: i32 = 4352;
 
 /// Destroys a set, if it still is the one that was planned for, or deletes a member.
 ///
@@ -63,8 +65,8 @@ pub fn delete(subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Remova
     match order(kind, &attributes) {
         Ok(()) => Ok(Removal::Removed),
         Err(source) => match source.raw_os_error() {
-            Some(libc::ENOENT | ERR_EXIST) => Ok(Removal::AlreadyGone),
-            Some(ERR_REFERENCED) => Err(failed(operation, io::Error::other("a rule or another set uses it"))),
+            Some(libc::ENOENT | ERR_EXIST | ERR_TYPE_SPECIFIC) => Ok(Removal::AlreadyGone),
+            Some(ERR_BUSY) => Err(failed(operation, io::Error::other("a rule or another set uses it"))),
             _ => Err(failed(operation, source)),
         },
     }
@@ -81,9 +83,10 @@ fn order(kind: u16, attributes: &[(u16, Vec<u8>)]) -> io::Result<()> {
     let mut body = vec![0, 0, 0, 0];
     attributes.iter().for_each(|(kind, value)| push(&mut body, *kind, value));
     let length = u32::try_from(HEADER_LEN + body.len()).map_err(io::Error::other)?;
+    // without EXCL the subsystem takes the deletion of a member that is not there for done
     let mut message = length.to_ne_bytes().to_vec();
     message.extend_from_slice(&kind.to_ne_bytes());
-    message.extend_from_slice(&(NLM_F_REQUEST | NLM_F_ACK).to_ne_bytes());
+    message.extend_from_slice(&(NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL).to_ne_bytes());
     message.extend_from_slice(&1_u32.to_ne_bytes());
     message.extend_from_slice(&[0; 4]);
     message.append(&mut body);

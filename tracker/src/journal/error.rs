@@ -46,11 +46,11 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// It did not open in time.
-    #[error("journal `{path}` did not open within {deadline:?}")]
+    #[error("journal `{path}` did not open within {deadline:?} of processor time, or six times that by the clock")]
     OpenTimedOut {
         /// The directory.
         path: PathBuf,
-        /// The deadline.
+        /// The deadline, processor time.
         deadline: Duration,
     },
     /// The store failed.

@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::causes::causes;
@@ -29,13 +29,17 @@ pub(super) use lock::{LockFile, Mark};
 /// What the deadline grows by: a second per so many bytes on disk, so that a large journal on a slow disk is not taken
 /// for a damaged one.
 const BYTES_PER_SECOND: u64 = 32 << 20;
+/// A store that does not open is left behind after so many deadlines, however little processor time it got.
+const LONGEST_WAIT: u32 = 6;
+/// How often within a deadline the processor time is looked at.
+const WAITS: u32 = 20;
 
 /// Where the journal is and how it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenOptions {
     /// The directory, made with mode 0700 if it is not there.
     pub dir: PathBuf,
-    /// How long opening may take, plus one second per 32 MiB on disk.
+    /// How much processor time opening may take, plus one second per 32 MiB on disk; by the clock, six times as long.
     pub deadline: Duration,
     /// How much is kept.
     pub limits: JournalLimits,
@@ -161,7 +165,7 @@ fn attempt(path: &Path, options: &OpenOptions) -> Result<Store, Trouble> {
     let thread = std::thread::Builder::new().name("journal-opener".to_owned()).spawn(opener).map_err(|source| {
         Trouble::Refused(JournalError::Store { operation: "start a thread", source: source.into() })
     })?;
-    match receiver.recv_timeout(deadline) {
+    match wait(&receiver, deadline) {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => {
             Err(Trouble::TimedOut(JournalError::OpenTimedOut { path: path.to_owned(), deadline }))
@@ -171,6 +175,27 @@ fn attempt(path: &Path, options: &OpenOptions) -> Result<Store, Trouble> {
             Err(Trouble::Damaged(damaged_store(path, reason)))
         }
     }
+}
+
+/// Waits until this process has had the processor for so long, or [`LONGEST_WAIT`] times as long by the clock: on a machine
+/// that is busy with something else, a sound journal takes longer, and a store that spins is still noticed soon.
+fn wait<T>(receiver: &Receiver<T>, deadline: Duration) -> Result<T, RecvTimeoutError> {
+    let had = processor_time();
+    let mut waited = Duration::ZERO;
+    loop {
+        let result = receiver.recv_timeout(deadline / WAITS);
+        waited += deadline / WAITS;
+        let is_over = processor_time().saturating_sub(had) >= deadline || waited >= deadline * LONGEST_WAIT;
+        if is_over || !matches!(result, Err(RecvTimeoutError::Timeout)) {
+            return result;
+        }
+    }
+}
+
+/// What all threads of this process have had of the processors.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn deadline(path: &Path, base: Duration) -> Duration {

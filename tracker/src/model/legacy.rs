@@ -220,6 +220,29 @@ pub struct ChainContent {
 }
 
 impl LegacyContent {
+    /// The tables that were listed as objects, in the order of [`Self::into_objects`].
+    pub fn of<'a>(objects: impl Iterator<Item = (&'a LegacySubject, &'a LegacySnapshot)>) -> Vec<Self> {
+        let mut tables: Vec<Self> = Vec::new();
+        for (subject, snapshot) in objects {
+            if tables.last().is_none_or(|last| last.table != subject.table) {
+                tables.push(Self { table: subject.table.clone(), chains: Vec::new() });
+            }
+            let Some(table) = tables.last_mut() else { continue };
+            match (&subject.item, snapshot) {
+                (LegacyItem::Chain(name), LegacySnapshot::Chain(chain)) => {
+                    table.chains.push(ChainContent { name: name.clone(), policy: chain.policy, rules: Vec::new() });
+                }
+                (LegacyItem::Rule { .. }, LegacySnapshot::Rule(rule)) => {
+                    if let Some(chain) = table.chains.last_mut() {
+                        chain.rules.push(rule.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        tables
+    }
+
     /// Digest of all of it: equal for a table in which nothing but counters changed.
     pub fn digest(&self) -> Digest {
         let mut digest = DigestBuilder::new("legacy-content");
@@ -257,21 +280,9 @@ pub fn table_digest<'a>(
     table: &LegacyTable,
     objects: impl Iterator<Item = (&'a LegacySubject, &'a LegacySnapshot)>,
 ) -> Digest {
-    let mut content = LegacyContent { table: table.clone(), chains: Vec::new() };
-    for (subject, snapshot) in objects.filter(|(subject, _)| subject.table == *table) {
-        match (&subject.item, snapshot) {
-            (LegacyItem::Chain(name), LegacySnapshot::Chain(chain)) => {
-                content.chains.push(ChainContent { name: name.clone(), policy: chain.policy, rules: Vec::new() });
-            }
-            (LegacyItem::Rule { .. }, LegacySnapshot::Rule(rule)) => {
-                if let Some(chain) = content.chains.last_mut() {
-                    chain.rules.push(rule.clone());
-                }
-            }
-            _ => {}
-        }
-    }
-    content.digest()
+    let tables = LegacyContent::of(objects.filter(|(subject, _)| subject.table == *table));
+    let nothing = || LegacyContent { table: table.clone(), chains: Vec::new() };
+    tables.into_iter().next().unwrap_or_else(nothing).digest()
 }
 
 /// Counts the rules of equal content along one chain.

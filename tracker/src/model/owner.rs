@@ -325,6 +325,12 @@ impl Attribution {
         Self::new(Owner::unknown(), Certainty::Unknown, None, why)
     }
 
+    /// The same verdict for another owner: whom the one that was seen acted for.
+    #[must_use]
+    pub fn owned_by(self, owner: Owner) -> Self {
+        Self { owner, ..self }
+    }
+
     /// Adds evidence.
     #[must_use]
     pub fn with(mut self, evidence: Evidence) -> Self {

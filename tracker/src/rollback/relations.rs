@@ -12,7 +12,7 @@ use crate::model::route::{RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject};
 
 /// An object of the live state.
-pub(super) type Live<'a> = (&'a Subject, &'a Snapshot);
+pub(crate) type Live<'a> = (&'a Subject, &'a Snapshot);
 
 /// Links by number, with what is attached to each.
 #[derive(Debug, Default)]
@@ -140,7 +140,7 @@ const RTN_LOCAL: u8 = 2;
 const IFLA_VXLAN_LINK: u16 = 3;
 
 /// The link this one is stacked on, when that is in the same network namespace.
-fn lower(link: &LinkSnapshot) -> Option<Ifindex> {
+pub(crate) fn lower(link: &LinkSnapshot) -> Option<Ifindex> {
     let vxlan = (link.kind.as_deref() == Some("vxlan")).then(|| Attributes::parse(&link.info_data)).flatten();
     let vxlan = vxlan.and_then(|settings| settings.u32(IFLA_VXLAN_LINK)).filter(|link| *link != 0).map(Ifindex);
     link.lower.or(vxlan).filter(|_| link.peer_netns.is_none())
@@ -163,7 +163,7 @@ pub(crate) fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
 
 /// Whether the kernel keeps the route for an address (its local, subnet or broadcast route). With a peer, the subnet is
 /// the peer's.
-pub(super) fn is_made_for(route: &RouteSubject, content: &RouteSnapshot, address: Live<'_>) -> bool {
+pub(crate) fn is_made_for(route: &RouteSubject, content: &RouteSnapshot, address: Live<'_>) -> bool {
     let Some(destination) = route.destination.filter(|_| content.is_kernel_made()) else { return false };
     let (Subject::Address(address), Snapshot::Address(found)) = address else { return false };
     let peer = AddressView::parse(&found.message).and_then(|view| view.attributes.address(libc::IFA_ADDRESS));

@@ -173,10 +173,9 @@ fn cpu_seconds(tracker: &Netdeed<'_>) -> Result<f64, XtaskError> {
     }
 }
 
-fn peak_mib(tracker: &Netdeed<'_>) -> Result<f64, XtaskError> {
-    let status = of_process(tracker, "status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
-    peak.and_then(|kib| kib.parse::<f64>().ok()).map(|kib| kib / 1024.0).ok_or_else(|| unreadable("status"))
+/// Largest resident set of a tracker since its start, MiB.
+pub(super) fn peak_mib(tracker: &Netdeed<'_>) -> Result<f64, XtaskError> {
+    machine::peak_mib(tracker.pid()).ok_or_else(|| unreadable("status"))
 }
 
 fn of_process(tracker: &Netdeed<'_>, file: &str) -> Result<String, XtaskError> {

@@ -74,6 +74,13 @@ fn first_line(program: &str, args: &[&str]) -> Result<String, XtaskError> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned())
 }
 
+/// Largest resident set of a process since it began its program, MiB; `None` when it is gone.
+pub(super) fn peak_mib(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next())?;
+    peak.parse::<f64>().ok().map(|kib| kib / 1024.0)
+}
+
 /// Waits until no other tracker runs: it would be in every figure.
 pub(super) fn wait_for_others() -> Result<(), XtaskError> {
     let others = || {

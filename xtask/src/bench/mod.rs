@@ -12,6 +12,7 @@ mod machine;
 mod measurements;
 mod probe;
 mod report;
+mod rollback;
 mod statistics;
 mod watcher;
 
@@ -26,6 +27,7 @@ use crate::{provision, shell};
 use machine::Machine;
 use probe::Probe;
 use report::Report;
+use rollback::Rollbacks;
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -33,11 +35,11 @@ pub(crate) struct BenchArguments {
     /// Few rounds: shows that everything can be measured, the figures mean little.
     #[arg(long)]
     quick: bool,
-    /// Writes the figures into docs/benchmarks.md.
+    /// Writes the figures into docs/benchmarks.md; with `--only`, those of rollbacks only.
     #[arg(long)]
     write: bool,
     /// Only what has this in its name.
-    #[arg(long, value_name = "TEXT", conflicts_with = "write")]
+    #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Measures `netdeedd` in this directory, by `xtask` in it, instead of building them: for comparing versions.
     #[arg(long, value_name = "DIR")]
@@ -57,6 +59,11 @@ pub(crate) struct BenchArguments {
 pub(crate) fn run(arguments: &BenchArguments) -> Result<(), XtaskError> {
     if let Some(probe) = arguments.probe {
         return probe.run(arguments.samples, &arguments.path);
+    }
+    let is_of_rollbacks =
+        |text: &String| rollback::scales(false).iter().all(|scale| scale.name().contains(text.as_str()));
+    if arguments.write && arguments.only.as_ref().is_some_and(|text| !is_of_rollbacks(text)) {
+        return Err(XtaskError::Wrong("only `--only rollback` can be written alone".to_owned()));
     }
     provision::run()?;
     let programs = match &arguments.programs {
@@ -92,6 +99,19 @@ fn measure(arguments: &BenchArguments, programs: &Path) -> Result<Report, XtaskE
         }
     }
     let listing = is_wanted(listing::NAME).then(|| listing::run(programs, arguments.quick)).transpose()?;
+    let rollbacks = rollbacks(programs, arguments.quick, is_wanted)?;
     machine.note_end();
-    Ok(Report { machine, is_quick: arguments.quick, comparisons, footprints, listing })
+    Ok(Report { machine, is_quick: arguments.quick, comparisons, footprints, listing, rollbacks })
+}
+
+fn rollbacks(programs: &Path, is_quick: bool, is_wanted: impl Fn(&str) -> bool) -> Result<Rollbacks, XtaskError> {
+    let mut scales = rollback::scales(is_quick);
+    scales.retain(|scale| is_wanted(&scale.name()));
+    if scales.is_empty() {
+        return Ok(Rollbacks(Vec::new()));
+    }
+    provision::components()?;
+    let node = Node::new()?;
+    let bench = rollback::Bench::start(&node, programs)?;
+    Ok(Rollbacks(scales.into_iter().map(|scale| bench.run(scale)).collect::<Result<_, _>>()?))
 }

@@ -11,10 +11,14 @@ use super::compare::{Comparison, Pairing};
 use super::footprint::Footprint;
 use super::listing::{self, Listing};
 use super::machine::Machine;
+use super::rollback::{PLOT, Rollbacks, plot};
 
 /// Everything between these lines of the documentation is written by [`Report::write`]; the rest is by hand.
 const BEGIN: &str = "<!-- written by `cargo xtask bench --write`: begin -->";
 const END: &str = "<!-- written by `cargo xtask bench --write`: end -->";
+/// The same for what is about rollbacks, which can be measured alone.
+const ROLLBACK_BEGIN: &str = "<!-- rollbacks, written by `cargo xtask bench --write`: begin -->";
+const ROLLBACK_END: &str = "<!-- rollbacks, written by `cargo xtask bench --write`: end -->";
 
 /// All that was measured.
 pub(super) struct Report {
@@ -23,6 +27,7 @@ pub(super) struct Report {
     pub(super) comparisons: Vec<Comparison>,
     pub(super) footprints: Vec<Footprint>,
     pub(super) listing: Option<Listing>,
+    pub(super) rollbacks: Rollbacks,
 }
 
 /// Whether an aim is met.
@@ -61,13 +66,64 @@ impl Verdict {
 }
 
 impl Report {
-    /// Writes the figures into the documentation, in place of the ones before.
+    /// Writes the figures into the documentation, in place of the ones before: those of what was measured.
     pub(super) fn write(&self, path: &Path) -> Result<(), XtaskError> {
-        let failed = |operation| move |source| XtaskError::File { operation, path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path).map_err(failed("read"))?;
-        let replaced = replace(&text, &format!("\n{self}\n"))
-            .ok_or_else(|| XtaskError::Wrong(format!("`{}` lacks its line `{BEGIN}` or `{END}`", path.display())))?;
-        std::fs::write(path, replaced).map_err(failed("write"))
+        let mut text = std::fs::read_to_string(path).map_err(failed("read", path))?;
+        let lacks = |line: &str| XtaskError::Wrong(format!("`{}` lacks its line `{line}` or its end", path.display()));
+        if self.has_costs() {
+            let costs = format!("\n{}{}\n", self.head(), self.costs());
+            text = replace(&text, (BEGIN, END), &costs).ok_or_else(|| lacks(BEGIN))?;
+        }
+        let Rollbacks(rollbacks) = &self.rollbacks;
+        if !rollbacks.is_empty() {
+            let between = format!("\n{}![Time over services]({PLOT})\n\n{}\n", self.head(), self.rollbacks);
+            text = replace(&text, (ROLLBACK_BEGIN, ROLLBACK_END), &between).ok_or_else(|| lacks(ROLLBACK_BEGIN))?;
+        }
+        if let Some(drawing) = plot(rollbacks) {
+            let at = path.with_file_name(PLOT);
+            std::fs::write(&at, drawing).map_err(failed("write", &at))?;
+        }
+        std::fs::write(path, text).map_err(failed("write", path))
+    }
+
+    /// Whether anything but rollbacks was measured.
+    fn has_costs(&self) -> bool {
+        !self.comparisons.is_empty() || !self.footprints.is_empty() || self.listing.is_some()
+    }
+
+    /// Where and when.
+    fn head(&self) -> String {
+        let Machine { processor, cores, memory_mib, is_virtual, kernel, date, nft, iptables, load } = &self.machine;
+        let kind = if *is_virtual { "a virtual machine" } else { "hardware" };
+        let quick = if self.is_quick {
+            "A quick run: it shows that everything can be measured, the figures mean little.\n\n"
+        } else {
+            ""
+        };
+        format!(
+            "Measured on {date}: {processor}, {cores} cores, {memory_mib} MiB, {kind}; {kernel};\n\
+             {nft}; {iptables}. Load average {} at the begin, {} at the end.\n\n{quick}",
+            load.0, load.1
+        )
+    }
+
+    /// What the tracker costs.
+    fn costs(&self) -> String {
+        let mut text = String::new();
+        if !self.comparisons.is_empty() {
+            text += &format!("{}\n\n", self.latencies());
+        }
+        if !self.footprints.is_empty() {
+            text += &format!("{}\n\n", self.footprints());
+        }
+        if let Some(listing) = &self.listing {
+            text += &format!("{}\n\n", self.listing(listing));
+        }
+        match &self.remarks()[..] {
+            [] => text += "Every aim is met.\n",
+            remarks => remarks.iter().for_each(|remark| text += &format!("- {remark}\n")),
+        }
+        text
     }
 
     fn latencies(&self) -> Table {
@@ -203,36 +259,27 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { processor, cores, memory_mib, is_virtual, kernel, date, nft, iptables, load } = &self.machine;
-        let kind = if *is_virtual { "a virtual machine" } else { "hardware" };
-        writeln!(f, "Measured on {date}: {processor}, {cores} cores, {memory_mib} MiB, {kind}; {kernel};")?;
-        writeln!(f, "{nft}; {iptables}. Load average {} at the begin, {} at the end.\n", load.0, load.1)?;
-        if self.is_quick {
-            writeln!(f, "A quick run: it shows that everything can be measured, the figures mean little.\n")?;
+        f.write_str(&self.head())?;
+        if self.has_costs() {
+            writeln!(f, "{}", self.costs())?;
         }
-        if !self.comparisons.is_empty() {
-            writeln!(f, "{}\n", self.latencies())?;
-        }
-        if !self.footprints.is_empty() {
-            writeln!(f, "{}\n", self.footprints())?;
-        }
-        if let Some(listing) = &self.listing {
-            writeln!(f, "{}\n", self.listing(listing))?;
-        }
-        match &self.remarks()[..] {
-            [] => writeln!(f, "Every aim is met."),
-            remarks => remarks.iter().try_for_each(|remark| writeln!(f, "- {remark}")),
-        }
+        if self.rollbacks.0.is_empty() { Ok(()) } else { write!(f, "{}", self.rollbacks) }
     }
 }
 
-fn table(head: &[&str]) -> Table {
+/// An error of what was done to a file.
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> XtaskError {
+    let path = path.to_owned();
+    move |source| XtaskError::File { operation, path, source }
+}
+
+pub(super) fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(head);
     table
 }
 
-fn align_right(table: &mut Table, columns: std::ops::RangeInclusive<usize>) {
+pub(super) fn align_right(table: &mut Table, columns: std::ops::RangeInclusive<usize>) {
     for index in columns {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -241,7 +288,7 @@ fn align_right(table: &mut Table, columns: std::ops::RangeInclusive<usize>) {
 }
 
 /// A duration with three digits that matter, or with all before the point.
-fn duration(nanoseconds: f64) -> String {
+pub(super) fn duration(nanoseconds: f64) -> String {
     let (value, unit) = match nanoseconds.abs() {
         size if size < 1e3 => (nanoseconds, "ns"),
         size if size < 1e6 => (nanoseconds / 1e3, "us"),
@@ -257,10 +304,10 @@ fn duration(nanoseconds: f64) -> String {
 }
 
 /// The text with what is between the two lines replaced.
-fn replace(text: &str, between: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}{between}{END}{after}"))
+fn replace(text: &str, (begin, end): (&str, &str), between: &str) -> Option<String> {
+    let (before, rest) = text.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}{between}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -289,9 +336,9 @@ mod tests {
     #[test]
     fn what_is_written_by_hand_stays() {
         let text = format!("# By hand\n{BEGIN}\nold\n{END}\nalso by hand\n");
-        let new = replace(&text, "\nnew\n").expect("both lines are there");
+        let new = replace(&text, (BEGIN, END), "\nnew\n").expect("both lines are there");
         assert_eq!(new, format!("# By hand\n{BEGIN}\nnew\n{END}\nalso by hand\n"));
-        assert_eq!(replace("nothing", "new"), None);
+        assert_eq!(replace("nothing", (BEGIN, END), "new"), None);
     }
 
     #[test]

@@ -10,12 +10,13 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 21] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
     ("/usr/sbin/arptables-legacy", "arptables"),
     ("/usr/sbin/ipset", "ipset"),
     ("/usr/sbin/dockerd", "docker.io"),
+    ("/usr/bin/containerd", "containerd"),
     ("/usr/sbin/firewalld", "firewalld"),
     ("/usr/bin/dbus-daemon", "dbus-daemon"),
     ("/usr/bin/podman", "podman"),

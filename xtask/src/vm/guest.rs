@@ -11,12 +11,16 @@ use netdeed_tests::wait;
 use netdeed_tracker::capture::bpf::{BpfOptions, ProgramState, load, self_test};
 
 use crate::error::XtaskError;
+use crate::shell;
 
 use super::kernel::file_error;
 use super::outcome::{CheckOutcome, Orders, Outcome, ProgramOutcome, Step, StepOutcome};
 
 /// Most that is kept of what a failed step printed, bytes.
 const KEPT: usize = 4_000;
+
+/// How many times slower than a machine an emulated one may be: what the deadlines of tests are multiplied by.
+const EMULATION: &str = "10";
 
 /// Where the orders are.
 #[derive(Debug, Args)]
@@ -44,8 +48,35 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<(), XtaskError> {
     Ok(())
 }
 
+/// What the programs do on the kernel of the machine that runs the virtual ones.
+pub(super) fn look_at_own(folder: &Path) -> Result<Outcome, XtaskError> {
+    let orders = serde_json::to_vec(&Orders { steps: Vec::new() })
+        .map_err(|error| XtaskError::Wrong(format!("the orders cannot be written: {error}")))?;
+    let path = folder.join("orders.json");
+    std::fs::create_dir_all(folder).map_err(|source| file_error("make", folder, source))?;
+    std::fs::write(&path, orders).map_err(|source| file_error("write", &path, source))?;
+    // with a tracefs of its own: not every machine has it mounted
+    let script = "test -e /sys/kernel/tracing/events || mount -t tracefs tracefs /sys/kernel/tracing; exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(shell::target().join("debug/xtask"))
+        .arg("vm-guest")
+        .arg(folder);
+    shell::run_command(&mut command)?;
+    read(folder)
+}
+
+/// What came of the orders in a folder.
+pub(super) fn read(folder: &Path) -> Result<Outcome, XtaskError> {
+    let path = folder.join("outcome.json");
+    let bytes = std::fs::read(&path).map_err(|source| file_error("read", &path, source))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| XtaskError::Wrong(format!("`{}` is not understood: {error}", path.display())))
+}
+
 /// What the programs do on this kernel.
-pub(super) fn look() -> Outcome {
+fn look() -> Outcome {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut outcome = Outcome {
         release,
@@ -57,8 +88,12 @@ pub(super) fn look() -> Outcome {
     };
     match load(&BpfOptions::default()) {
         Ok((mut source, report)) => {
+            let several = |hook: &str| report.programs.iter().filter(|program| program.hook == hook).count() > 1;
             let programs = report.programs.iter().map(|program| ProgramOutcome {
-                hook: program.hook.to_owned(),
+                hook: match several(program.hook) {
+                    true => format!("{} ({})", program.hook, program.name),
+                    false => program.hook.to_owned(),
+                },
                 state: match &program.state {
                     ProgramState::Attached { verified_instructions } => Ok(*verified_instructions),
                     ProgramState::Unavailable { reason, .. } => Err(reason.clone()),
@@ -84,6 +119,7 @@ fn write(folder: &Path, outcome: &Outcome) -> Result<(), XtaskError> {
 
 /// Runs one step and gives how many of its tests passed.
 fn run_step(step: &Step, log: &Path) -> Result<usize, String> {
+    step.modules.iter().try_for_each(|module| load_module(module))?;
     let status = run_program(step, log).map_err(|error| error.to_string())?;
     let bytes = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
@@ -97,6 +133,17 @@ fn run_step(step: &Step, log: &Path) -> Result<usize, String> {
     }
 }
 
+/// Loads a module of this machine's kernel and those it needs.
+fn load_module(name: &str) -> Result<(), String> {
+    // what the machine's PATH has first looks among this kernel's modules
+    let output = Command::new("modprobe").arg(name).output();
+    let output = output.map_err(|error| format!("cannot run `modprobe {name}`: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("`modprobe {name}`: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
 /// Runs a program with its output in a file; `None` when it had to be ended.
 fn run_program(step: &Step, log: &Path) -> Result<Option<ExitStatus>, XtaskError> {
     let output = File::create(log).map_err(|source| file_error("make", log, source))?;
@@ -104,6 +151,7 @@ fn run_program(step: &Step, log: &Path) -> Result<Option<ExitStatus>, XtaskError
     let mut child = Command::new(&step.program)
         .args(&step.args)
         .env("RUST_BACKTRACE", "0")
+        .env(wait::FACTOR, EMULATION)
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors)

@@ -12,8 +12,8 @@ use super::machine::{HOST_TAG, RESULTS_TAG, WORKSPACE_TAG};
 /// What the machine needs for its root: PCI transport and the network filesystem.
 const MODULES: [&str; 3] = ["virtio_pci", "9pnet_virtio", "9p"];
 
-/// Where a machine finds its orders and leaves its results.
-pub(super) const RESULTS: &str = "/run/netdeed-vm";
+/// Where a machine finds its orders and leaves its results: a place that a test's node does not cover.
+pub(super) const RESULTS: &str = "/mnt/netdeed-vm";
 
 /// Makes the archive of `kernel`'s first root in `folder`. `workspace` is what a machine sees again where memory covers it.
 pub(super) fn make(kernel: &Unpacked, workspace: &Path, folder: &Path) -> Result<PathBuf, XtaskError> {

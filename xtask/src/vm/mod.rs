@@ -33,7 +33,7 @@ pub(crate) struct VmArguments {
     /// With `--tier vm`: only the kernel of this Debian suite.
     #[arg(long, value_name = "SUITE")]
     kernel: Option<String>,
-    /// With `--tier vm`: only this step of the tests.
+    /// With `--tier vm`: only steps with this in their name.
     #[arg(long, value_name = "NAME")]
     step: Option<String>,
     /// With `--tier vm`: only the usual kernel, and the steps that say whether the programs load there and record
@@ -68,10 +68,7 @@ pub(crate) fn run(arguments: &VmArguments) -> Result<(), XtaskError> {
     provision::run()?;
     provision::install_missing(&PACKAGES)?;
     shell::build_programs(false)?;
-    let mut steps = suite::steps(extent)?;
-    if let Some(wanted) = &arguments.step {
-        steps.retain(|step| step.name.contains(wanted.as_str()));
-    }
+    let steps = suite::steps(extent, arguments.step.as_deref())?;
     let wanted = |kernel: &&Kernel| match (&arguments.kernel, extent) {
         (Some(suite), _) => kernel.suite == suite,
         (None, Extent::One) => kernel.suite == kernel::USUAL,
@@ -86,7 +83,7 @@ pub(crate) fn run(arguments: &VmArguments) -> Result<(), XtaskError> {
         let suites: Vec<&str> = kernel::KERNELS.iter().map(|kernel| kernel.suite).collect();
         return Err(XtaskError::Wrong(format!("no such kernel: expected one of {}", suites.join(", "))));
     }
-    let report = Report::new(outcomes);
+    let report = Report::new(outcomes, guest::look_at_own(&cache().join("machines/host"))?);
     println!("{report}");
     if arguments.write {
         report.write(&shell::workspace().join("docs/kernels.md"))?;

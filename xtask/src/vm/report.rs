@@ -7,7 +7,6 @@ use comfy_table::{Table, presets};
 
 use crate::error::XtaskError;
 
-use super::guest;
 use super::kernel::{Kernel, file_error};
 use super::outcome::Outcome;
 
@@ -31,8 +30,8 @@ struct Column {
 }
 
 impl Report {
-    /// Of virtual machines, and of this machine's own kernel beside them.
-    pub(super) fn new(outcomes: Vec<(&Kernel, Outcome)>) -> Self {
+    /// Of virtual machines, and of their host's kernel beside them.
+    pub(super) fn new(outcomes: Vec<(&Kernel, Outcome)>, own: Outcome) -> Self {
         let mut columns: Vec<Column> = outcomes
             .into_iter()
             .map(|(kernel, outcome)| Column {
@@ -41,8 +40,8 @@ impl Report {
                 outcome,
             })
             .collect();
-        let own = guest::look();
-        columns.push(Column { title: format!("{} (this machine)", own.release), has_functions: None, outcome: own });
+        let version = own.release.split('-').next().unwrap_or_default();
+        columns.push(Column { title: format!("{version} (host)"), has_functions: None, outcome: own });
         Self { columns }
     }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use crate::error::XtaskError;
-use crate::shell;
+use crate::{provision, shell};
 
 use super::Extent;
 use super::outcome::Step;
@@ -20,36 +20,41 @@ struct Tests {
     program: &'static str,
     /// Only these, all when empty.
     only: &'static [&'static str],
-    /// Longest time. Emulation is some 20 times slower.
+    /// Not these.
+    except: &'static [&'static str],
+    /// Modules the machine loads first; one that its kernel lacks fails the step.
+    modules: &'static [&'static str],
+    /// Programs it runs beside those every test may need, each with the package that has it.
+    packages: &'static [(&'static str, &'static str)],
+    /// Longest time, seconds. Emulation is some 20 times slower.
     seconds: u64,
     /// Whether it is part of every run.
     is_usual: bool,
 }
 
-const TESTS: [Tests; 5] = [
-    Tests { name: "BPF programs", program: "bpf", only: &[], seconds: 300, is_usual: true },
+/// What most steps are.
+const PLAIN: Tests =
+    Tests { name: "", program: "", only: &[], except: &[], modules: &[], packages: &[], seconds: 600, is_usual: false };
+
+/// How a step is added: tests/README.md, "Other kernels".
+const TESTS: [Tests; 7] = [
+    Tests { name: "BPF programs", program: "bpf", is_usual: true, ..PLAIN },
     Tests {
-        name: "rewrites keep their owner",
+        name: "provenance",
         program: "provenance",
-        only: &["rules_rewritten_by_somebody_else_keep_their_creator"],
-        seconds: 900,
-        is_usual: false,
+        only: &["rules_rewritten_by_somebody_else_keep_their_creator", "the_journal_follows_its_own_rollback"],
+        ..PLAIN
     },
-    Tests {
-        name: "reset",
-        program: "provenance",
-        only: &["the_journal_follows_its_own_rollback"],
-        seconds: 900,
-        is_usual: false,
-    },
-    Tests { name: "restart", program: "restart", only: &[], seconds: 900, is_usual: false },
+    Tests { name: "restart", program: "restart", ..PLAIN },
     Tests {
         name: "attribution",
         program: "attribution",
-        only: &["many_writers_at_once_are_told_apart", "one_name_in_many_hands_is_never_given_to_the_wrong_one"],
-        seconds: 1_800,
-        is_usual: false,
+        only: &["one_name_in_many_hands_is_never_given_to_the_wrong_one", "a_moved_directory_keeps_its_makers"],
+        ..PLAIN
     },
+    Tests { name: "legacy", program: "legacy", ..PLAIN },
+    Tests { name: "classes", program: "classes", ..PLAIN },
+    Tests { name: "ipsets", program: "ipsets", modules: &["ip_set"], ..PLAIN },
 ];
 
 /// A line of cargo's messages.
@@ -65,24 +70,45 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Builds the test programs and gives the steps.
-pub(super) fn steps(extent: Extent) -> Result<Vec<Step>, XtaskError> {
-    let tests = || TESTS.iter().filter(move |tests| tests.is_usual || extent == Extent::All);
-    let programs = build(tests().map(|tests| tests.program))?;
-    tests()
+/// Installs what the tests run, builds their programs and gives the steps; of those in `extent`, the ones whose name holds
+/// `wanted`.
+pub(super) fn steps(extent: Extent, wanted: Option<&str>) -> Result<Vec<Step>, XtaskError> {
+    let is_in = |tests: &&Tests| match wanted {
+        Some(wanted) => tests.name.contains(wanted),
+        None => tests.is_usual || extent == Extent::All,
+    };
+    let tests: Vec<&Tests> = TESTS.iter().filter(is_in).collect();
+    if tests.is_empty() {
+        let names: Vec<&str> = TESTS.iter().map(|tests| tests.name).collect();
+        return Err(XtaskError::Wrong(format!("no such step: expected one of {}", names.join(", "))));
+    }
+    for tests in &tests {
+        provision::install_missing(tests.packages)?;
+    }
+    let programs = build(tests.iter().map(|tests| tests.program))?;
+    tests
+        .into_iter()
         .map(|tests| {
             let program = programs
                 .get(tests.program)
                 .ok_or_else(|| XtaskError::Wrong(format!("cargo built no test program `{}`", tests.program)))?;
-            let mut args: Vec<String> = tests.only.iter().map(|name| (*name).to_owned()).collect();
-            if !args.is_empty() {
-                args.push("--exact".to_owned());
-            }
-            args.push("--test-threads=1".to_owned());
-            let program = program.clone();
-            Ok(Step { name: tests.name.to_owned(), program, args, seconds: tests.seconds })
+            Ok(tests.step(program.clone()))
         })
         .collect()
+}
+
+impl Tests {
+    fn step(&self, program: PathBuf) -> Step {
+        // names are whole ones; those that run nowhere else are marked as ignored
+        let mut args: Vec<String> = self.only.iter().map(|name| (*name).to_owned()).collect();
+        args.extend(self.except.iter().flat_map(|name| ["--skip".to_owned(), (*name).to_owned()]));
+        if !self.only.is_empty() {
+            args.push("--exact".to_owned());
+        }
+        args.extend(["--include-ignored", "--test-threads=1"].map(str::to_owned));
+        let modules = self.modules.iter().map(|name| (*name).to_owned()).collect();
+        Step { name: self.name.to_owned(), program, args, modules, seconds: self.seconds }
+    }
 }
 
 /// Builds test programs, and gives where they are by their names.

@@ -33,6 +33,12 @@ pub(crate) struct BlameArgs {
     /// In whose words [default: iptables where its tables are there, else nft]
     #[arg(value_enum)]
     syntax: Option<SyntaxWord>,
+    /// Only the legacy backend: as iptables-legacy-save
+    #[arg(long = "legacy", conflicts_with = "is_nft")]
+    is_legacy: bool,
+    /// Only the nf_tables backend: as iptables-nft-save
+    #[arg(long = "nft")]
+    is_nft: bool,
     /// Only IPv6: as ip6tables-save
     #[arg(short = '6', long = "ipv6", conflicts_with = "family")]
     is_ipv6: bool,
@@ -52,7 +58,7 @@ pub(crate) struct BlameArgs {
     #[arg(short, long)]
     group: bool,
     /// Annotate a dump that iptables-save or nft wrote instead; `-` is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["syntax", "is_ipv6", "family", "table", "chain"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["syntax", "is_legacy", "is_nft", "is_ipv6", "family", "table", "chain"])]
     file: Option<PathBuf>,
 }
 
@@ -63,8 +69,6 @@ enum SyntaxWord {
     Iptables,
     /// As `nft list ruleset` prints it
     Nft,
-    /// As iptables-legacy-save prints it: the legacy backend alone
-    Legacy,
 }
 
 pub(crate) async fn run(global: &Global, output: &Output, args: BlameArgs) -> Result<(), CliError> {
@@ -74,11 +78,7 @@ pub(crate) async fn run(global: &Global, output: &Output, args: BlameArgs) -> Re
         return output.write(view, |output, out, view| write_blame(output, out, view, args.group));
     }
     let family = if args.is_ipv6 { Some(Family::Ip6) } else { args.family };
-    let syntax = args.syntax.map(|word| match word {
-        SyntaxWord::Iptables => Syntax::Iptables,
-        SyntaxWord::Nft => Syntax::Nft,
-        SyntaxWord::Legacy => Syntax::Legacy,
-    });
+    let syntax = syntax(&args)?;
     let query = BlameQuery { syntax, family, table: args.table, chain: args.chain, owner: args.owner };
     let mut show = Show { output, group: args.group, writer: None, whole: None, lines: 0 };
     match Client::new(&global.socket).blame(&query).await {
@@ -96,10 +96,26 @@ pub(crate) async fn run(global: &Global, output: &Output, args: BlameArgs) -> Re
     show.finish()
 }
 
+/// In whose words, and of which backend.
+fn syntax(args: &BlameArgs) -> Result<Option<Syntax>, CliError> {
+    Ok(match (args.syntax, args.is_legacy, args.is_nft) {
+        (Some(SyntaxWord::Nft), true, _) => {
+            let why = "nft does not list legacy tables: use `netdeed blame --legacy`";
+            return Err(CliError::Usage(why.to_owned()));
+        }
+        (_, true, _) => Some(Syntax::Legacy),
+        (Some(SyntaxWord::Nft), _, _) => Some(Syntax::Nft),
+        (_, _, true) => Some(Syntax::IptablesNft),
+        (Some(SyntaxWord::Iptables), _, _) => Some(Syntax::Iptables),
+        (None, _, _) => None,
+    })
+}
+
 /// The dump that is to be annotated: one that is named, or standard input where somebody put one there.
 fn dump_to_read(args: &BlameArgs) -> Option<PathBuf> {
-    let BlameArgs { syntax, is_ipv6, family, table, chain, owner: _, group: _, file } = args;
-    let asks_for_live = syntax.is_some() || *is_ipv6 || family.is_some() || table.is_some() || chain.is_some();
+    let BlameArgs { syntax, is_legacy, is_nft, is_ipv6, family, table, chain, owner: _, group: _, file } = args;
+    let asks_for_live =
+        syntax.is_some() || *is_legacy || *is_nft || *is_ipv6 || family.is_some() || table.is_some() || chain.is_some();
     match file {
         Some(file) => Some(file.clone()),
         None if asks_for_live => None,

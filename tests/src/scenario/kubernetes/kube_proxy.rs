@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use super::{ADDRESS, ApiServer, KUBE_PROXY, NODE};
-use crate::node::Node;
+use crate::node::{Node, output_of};
 use crate::{Failure, Result, wait};
 
 /// What kube-proxy writes rules with.
@@ -15,6 +15,16 @@ pub enum Mode {
     Nftables,
     /// iptables.
     Iptables,
+}
+
+/// Runs `kube-proxy --cleanup` to its end, as an administrator, and gives what it printed.
+///
+/// # Errors
+/// When it is not built or fails.
+pub fn cleanup(node: &Node) -> Result<String> {
+    let mut command = node.admin("env");
+    command.arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin").arg(KUBE_PROXY.built()?).arg("--cleanup");
+    output_of(&mut command, "kube-proxy --cleanup")
 }
 
 /// A running kube-proxy.

@@ -11,7 +11,7 @@ mod program;
 
 pub use api_server::{ADDRESS, ApiServer};
 pub use flanneld::{Backend, Firewall, Flanneld};
-pub use kube_proxy::{KubeProxy, Mode};
+pub use kube_proxy::{KubeProxy, Mode, cleanup};
 pub use program::{FLANNELD, GoProgram, KUBE_PROXY};
 
 use crate::Result;

@@ -1,7 +1,7 @@
 //! Classifies actors by owner rules.
 
 use super::default_rules::default_rules;
-use super::rules::{Rule, RulesError};
+use super::rules::{Rule, RulesError, runner_of};
 use super::users::Users;
 use crate::lineage::slice_user;
 use crate::model::owner::{Evidence, Owner};
@@ -63,6 +63,10 @@ impl OwnerRules {
             {
                 // a nearer image of which nothing is known may be whom a rule before this one is about
                 if owner != Owner::kernel() && lineage[..index].iter().any(|image| is_unseen(image)) {
+                    break;
+                }
+                // whose a plugin is depends on who runs it
+                if !weak && rule.asks_for_runner() && runner_of(&lineage, index).is_some_and(is_unseen) {
                     break;
                 }
                 let program = lineage[index].program().to_owned();

@@ -67,6 +67,18 @@ fn a_task_name_is_weak_and_never_beats_a_path() {
 }
 
 #[test]
+fn whose_a_plugin_is_nobody_says_when_its_runner_was_not_seen() {
+    let owner = |lineage| OwnerRules::default().classify(&actor(lineage), &users).owner;
+    let podman = || ran("/usr/bin/podman");
+    let host_local = || plugin("/opt/cni/bin/host-local", Some("web"));
+    // the plugin between them: its records are lost
+    assert_eq!(owner(vec![host_local(), ran("?"), podman()]), Owner::unknown());
+    assert_eq!(owner(vec![iptables(), plugin("/opt/cni/bin/flannel", None), ran("?"), podman()]), Owner::unknown());
+    let known = plugin("/opt/cni/bin/bridge", Some("web"));
+    assert_eq!(owner(vec![host_local(), known, podman()]).as_str(), "podman");
+}
+
+#[test]
 fn a_users_rules_come_first() {
     let extra = OwnerRules::from_toml(
         r#"

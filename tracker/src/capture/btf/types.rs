@@ -131,6 +131,9 @@ pub struct Btf {
     bytes: Vec<u8>,
     /// Where each type record starts; types are numbered from 1.
     records: Vec<usize>,
+    /// The same of the structures and enumerations among them, for the searches by name.
+    structures: Vec<usize>,
+    enumerations: Vec<usize>,
     strings: std::ops::Range<usize>,
 }
 
@@ -185,7 +188,7 @@ impl Btf {
         };
         let types = section(8, "type section").ok_or(truncated("type section"))?;
         let strings = section(16, "string section").ok_or(truncated("string section"))?;
-        let mut btf = Self { bytes, records: Vec::new(), strings };
+        let mut btf = Self { bytes, records: Vec::new(), structures: Vec::new(), enumerations: Vec::new(), strings };
         btf.index(types)?;
         Ok(btf)
     }
@@ -202,6 +205,11 @@ impl Btf {
                 return Err(BtfError::Truncated { what: "type record" });
             }
             self.records.push(at);
+            match record.kind {
+                STRUCT => self.structures.push(at),
+                ENUM => self.enumerations.push(at),
+                _ => {}
+            }
             at = next;
         }
         Ok(())
@@ -231,6 +239,13 @@ impl Btf {
         text.split(|byte| *byte == 0).next()
     }
 
+    fn is_named(&self, offset: u32, name: &str) -> bool {
+        let text = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(self.strings.clone())?.get(offset..));
+        // the last string may lack its end
+        text.and_then(|text| text.strip_prefix(name.as_bytes()))
+            .is_some_and(|rest| matches!(rest.first(), None | Some(0)))
+    }
+
     /// Number of types.
     pub fn len(&self) -> usize {
         self.records.len()
@@ -250,8 +265,8 @@ impl Btf {
         let names = || (structure.to_owned(), path.to_owned());
         let mut found = None;
         let mut exists = false;
-        for record in self.records.iter().filter_map(|at| self.record_at(*at)) {
-            if record.kind != STRUCT || self.name(record.name) != Some(structure.as_bytes()) {
+        for record in self.structures.iter().filter_map(|at| self.record_at(*at)) {
+            if !self.is_named(record.name, structure) {
                 continue;
             }
             exists = true;
@@ -288,9 +303,8 @@ impl Btf {
 
     /// The value of a name in the enumeration `enumeration`; `None` when there is none.
     pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
-        let all = self.records.iter().filter_map(|at| self.record_at(*at));
-        let mut named =
-            all.filter(|record| record.kind == ENUM && self.name(record.name) == Some(enumeration.as_bytes()));
+        let all = self.enumerations.iter().filter_map(|at| self.record_at(*at));
+        let mut named = all.filter(|record| self.is_named(record.name, enumeration));
         named.find_map(|record| {
             let mut values = (0..record.count).map(|index| record.tail + index * ENUMERATOR_BYTES);
             let at =

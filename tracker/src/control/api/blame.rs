@@ -20,6 +20,8 @@ pub enum Syntax {
     Nft,
     /// `iptables-legacy-save` or `ip6tables-legacy-save`, only the legacy backend.
     Legacy,
+    /// `iptables-nft-save` or `ip6tables-nft-save`, only nf_tables' tables.
+    IptablesNft,
 }
 
 /// Which lines of the live ruleset are asked for.
@@ -28,7 +30,7 @@ pub enum Syntax {
 pub struct BlameQuery {
     /// In whose words; without it `iptables` where one of its tables or a legacy rule is there, else `nft`.
     pub syntax: Option<Syntax>,
-    /// Only tables of this family; `ip` for `iptables` and `legacy` when not given.
+    /// Only tables of this family; `ip` when not given, except for `nft`.
     pub family: Option<Family>,
     /// Only tables of this name.
     pub table: Option<String>,

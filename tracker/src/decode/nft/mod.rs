@@ -29,6 +29,7 @@ use netlink_packet_core::NetlinkBuffer;
 use crate::model::observation::Observation;
 
 pub use report::{DecodeReport, Reason, Undecoded};
+pub use set::object_of;
 
 /// Decodes the messages of one datagram, appending to `out` in their order.
 ///

@@ -6,7 +6,7 @@ use super::expression::{Data, Expression};
 use super::report::Reason;
 use super::table::table_ref;
 use crate::model::digest::{Digest, DigestBuilder};
-use crate::model::ids::{Handle, SetName};
+use crate::model::ids::{Handle, ObjectName, SetName};
 use crate::model::nft::{ElementSnapshot, Family, NftItem, NftSnapshot, SetSnapshot, TableRef};
 
 /// `NFTA_SET_*`.
@@ -89,6 +89,13 @@ pub(super) fn element(bytes: &[u8]) -> Result<NftSnapshot, Reason> {
         content: element_digest(bytes)?,
         has_timeout: timeout.is_some() || expiration.is_some(),
     }))
+}
+
+/// The stateful object that an element of an object map refers to.
+pub fn object_of(element: &ElementSnapshot) -> Option<ObjectName> {
+    // what cannot be read was not recorded as an element
+    let [.., object] = fields::<10>(&element.attributes).ok()?;
+    Some(ObjectName::new(string(object?)))
 }
 
 fn set_name(name: Option<&[u8]>) -> Result<SetName, Reason> {

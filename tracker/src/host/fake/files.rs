@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, Inode, PathKind, PathSnapshot};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::WallTime;
@@ -16,6 +17,12 @@ pub struct FakeFiles {
 }
 
 impl FakeFiles {
+    /// What was read.
+    pub(super) fn of(live: &LiveState) -> Self {
+        let entry = |(path, found): (&AbsPath, &Option<PathSnapshot>)| Some((path.clone(), found.clone()?));
+        Self { entries: live.paths.iter().filter_map(entry).collect(), names: live.names.clone(), last_inode: 0 }
+    }
+
     /// Makes a path; parents are not asked for. A new inode each time, as after unlink and create.
     pub fn create(&mut self, path: &AbsPath, kind: PathKind, size: u64) -> (Subject, Snapshot) {
         self.last_inode += 1;

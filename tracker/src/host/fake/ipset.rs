@@ -44,7 +44,7 @@ impl FakeIpSets {
             });
         }
         if subject.item == IpSetItem::Set && self.references(&subject.set) > 0 {
-            let source = io::Error::from_raw_os_error(libc::EBUSY);
+            let source = io::Error::other("a rule or another set uses it");
             return Err(HostError::Io { operation: "destroy", object: subject.to_string(), source });
         }
         match subject.item {

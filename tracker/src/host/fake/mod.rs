@@ -6,6 +6,7 @@
 mod files;
 mod ipset;
 mod legacy;
+mod load;
 mod mounts;
 mod net;
 mod ruleset;
@@ -153,7 +154,15 @@ impl Host for FakeHost {
     }
 
     fn delete_address(&mut self, address: &AddressSubject, expected: &AddressSnapshot) -> Result<Removal, HostError> {
-        self.remove_rt(&Subject::Address(address.clone()), &Snapshot::Address(expected.clone()))
+        let subject = Subject::Address(address.clone());
+        if let Some(other) = self.net.secondary_of(address) {
+            // whether it is the one that was planned for comes first
+            let expected = Snapshot::Address(expected.clone());
+            if self.net.get(&subject).is_some_and(|found| found.digest() == expected.digest()) {
+                return Err(HostError::Collateral { object: describe(&subject, &expected), other });
+            }
+        }
+        self.remove_rt(&subject, &Snapshot::Address(expected.clone()))
     }
 
     fn delete_route(&mut self, route: &RouteSubject, expected: &RouteSnapshot) -> Result<Removal, HostError> {
@@ -202,8 +211,16 @@ impl Host for FakeHost {
                 found: found.digest().to_string(),
             });
         }
-        let busy = if self.mounts.is_mount_point(path) { Err(libc::EBUSY) } else { Ok(()) };
-        busy.and_then(|()| self.files.remove(path)).map_err(|code| HostError::Io {
+        let drifted = match self.files.names.get(path) {
+            _ if self.mounts.is_mount_point(path) => Some("a mount point".to_owned()),
+            Some(names) if *names > 1 => Some(format!("one with {names} names")),
+            _ => None,
+        };
+        if let Some(found) = drifted {
+            let expected = expected.digest().to_string();
+            return Err(HostError::Drifted { object: format!("`{path}`"), expected, found });
+        }
+        self.files.remove(path).map_err(|code| HostError::Io {
             operation: "remove",
             object: format!("`{path}`"),
             source: io::Error::from_raw_os_error(code),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::live::LiveState;
 use crate::model::mount::{MountPlace, MountSnapshot, MountSubject};
 use crate::model::path::AbsPath;
 use crate::model::subject::{Snapshot, Subject};
@@ -16,6 +17,20 @@ pub struct FakeMounts {
 }
 
 impl FakeMounts {
+    /// Those that were read.
+    pub(super) fn of(live: &LiveState) -> Self {
+        let mount = |(subject, content): &(Subject, Snapshot)| match (subject, content) {
+            (Subject::Mount(subject), Snapshot::Mount(content)) => {
+                let place = live.places.get(&subject.id).copied().unwrap_or_default();
+                Some((subject.id, (subject.clone(), content.clone(), place)))
+            }
+            _ => None,
+        };
+        let table: BTreeMap<_, _> = live.mounts.iter().filter_map(mount).collect();
+        let last = table.keys().next_back().copied().unwrap_or_default();
+        Self { table, users: live.users.clone(), last }
+    }
+
     /// Mounts a new filesystem on top of what is at a path.
     pub fn mount(&mut self, path: &AbsPath, fs_type: &str) -> (Subject, Snapshot) {
         let dev = 100 + u64::from(self.last);

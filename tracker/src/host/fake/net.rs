@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::IpAddr;
 
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSubject, LinkSnapshot};
-use crate::model::subject::{Snapshot, Subject};
+use crate::model::neighbour::{NeighbourKey, NeighbourSubject};
+use crate::model::subject::{Snapshot, Subject, describe};
 use crate::model::traffic::{INGRESS, ROOT, TrafficClassSubject, major};
-use crate::rollback::relations::{contains, is_secondary, outgoing_links};
+use crate::rollback::relations::{contains, is_made_for, is_secondary, lower, outgoing_links};
 
 /// A network namespace's rtnetlink objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,11 @@ pub struct FakeNet {
 }
 
 impl FakeNet {
+    /// What was read.
+    pub(super) fn of(objects: impl Iterator<Item = (Subject, Snapshot)>) -> Self {
+        Self { objects: objects.collect(), kernels: Vec::new() }
+    }
+
     /// Adds an object; what it names must be there.
     ///
     /// # Errors
@@ -83,8 +88,11 @@ impl FakeNet {
         match subject {
             Subject::Link(ifindex) => self.delete_link(*ifindex),
             Subject::Address(address) => {
+                let before = self.objects.clone();
                 self.forget_address(address);
-                self.forget_routes(address);
+                let is_gone = |(subject, _): &(Subject, Snapshot)| !self.objects.contains_key(subject);
+                let gone: Vec<(Subject, Snapshot)> = before.into_iter().filter(is_gone).collect();
+                self.forget_routes(address.ifindex, &gone);
                 Ok(())
             }
             Subject::Qdisc(_) | Subject::TrafficClass(_) | Subject::Filter(_) => self.delete_traffic(subject),
@@ -95,41 +103,53 @@ impl FakeNet {
         }
     }
 
+    /// A further address of the subnet that would go with a primary one.
+    pub(super) fn secondary_of(&self, address: &AddressSubject) -> Option<String> {
+        let is_primary =
+            matches!(self.get(&Subject::Address(address.clone())), Some(Snapshot::Address(it)) if !is_secondary(it));
+        let goes_along = |(subject, content): &(&Subject, &Snapshot)| match (subject, content) {
+            (Subject::Address(other), Snapshot::Address(content)) => {
+                shares_subnet(address, other) && is_secondary(content)
+            }
+            _ => false,
+        };
+        let found = self.objects.iter().find(goes_along).filter(|_| is_primary);
+        found.map(|(subject, content)| describe(subject, content))
+    }
+
     /// Drops an address, and with a primary IPv4 one the secondary ones of its subnet.
     fn forget_address(&mut self, gone: &AddressSubject) {
         let removed = self.objects.remove(&Subject::Address(gone.clone()));
         let was_primary = matches!(&removed, Some(Snapshot::Address(content)) if !is_secondary(content));
         self.objects.retain(|subject, content| match (subject, content) {
             (Subject::Address(address), Snapshot::Address(content)) => {
-                let shares_subnet = address.ifindex == gone.ifindex
-                    && address.prefix == gone.prefix
-                    && contains(gone.address, gone.prefix, address.address);
-                !(was_primary && gone.address.is_ipv4() && shares_subnet && is_secondary(content))
+                !(was_primary && shares_subnet(gone, address) && is_secondary(content))
             }
             _ => true,
         });
     }
 
-    /// Drops the subnet's route with its last address, and every route with the link's last address.
-    fn forget_routes(&mut self, gone: &AddressSubject) {
-        let left: Vec<AddressSubject> = self
+    /// Drops the routes that the kernel kept for addresses that are gone, and every route and neighbour with the link's
+    /// last address.
+    fn forget_routes(&mut self, ifindex: Ifindex, gone: &[(Subject, Snapshot)]) {
+        let of_link = |subject: &Subject| matches!(subject, Subject::Address(address) if address.ifindex == ifindex);
+        let left: Vec<(Subject, Snapshot)> = self
             .objects
-            .keys()
-            .filter_map(|subject| match subject {
-                Subject::Address(address) if address.ifindex == gone.ifindex => Some(address.clone()),
-                _ => None,
-            })
+            .iter()
+            .filter(|(subject, _)| of_link(subject))
+            .map(|(subject, content)| (subject.clone(), content.clone()))
             .collect();
-        let in_subnet = |network: &AddressSubject, address: Option<IpAddr>| {
-            address.is_some_and(|address| contains(network.address, network.prefix, address))
-        };
         self.objects.retain(|subject, content| match (subject, content) {
-            (Subject::Route(route), Snapshot::Route(content))
-                if outgoing_links(route, content).contains(&gone.ifindex) =>
+            (Subject::Route(route), Snapshot::Route(content)) if outgoing_links(route, content).contains(&ifindex) => {
+                let is_made_for = |addresses: &[(Subject, Snapshot)]| {
+                    addresses.iter().any(|(subject, found)| is_made_for(route, content, (subject, found)))
+                };
+                !left.is_empty() && (!is_made_for(gone) || is_made_for(&left))
+            }
+            (Subject::Neighbour(NeighbourSubject { ifindex: of, key: NeighbourKey::Address(_) }), _)
+                if *of == ifindex =>
             {
-                let is_subnets = content.is_kernel_made() && in_subnet(gone, route.destination);
-                let is_needed = left.iter().any(|address| in_subnet(address, route.destination));
-                !left.is_empty() && (!is_subnets || is_needed)
+                !left.is_empty()
             }
             _ => true,
         });
@@ -201,7 +221,7 @@ impl FakeNet {
             let peer =
                 self.link(ifindex).filter(|link| link.kind.as_deref() == Some("veth")).and_then(|link| link.lower);
             let uppers = self.objects.iter().filter_map(|(subject, content)| match (subject, content) {
-                (Subject::Link(upper), Snapshot::Link(link)) if link.lower == Some(ifindex) => Some(*upper),
+                (Subject::Link(upper), Snapshot::Link(link)) if lower(link) == Some(ifindex) => Some(*upper),
                 _ => None,
             });
             let more: Vec<Ifindex> = uppers.chain(peer).filter(|link| !doomed.contains(link)).collect();
@@ -223,4 +243,12 @@ impl FakeNet {
         }
         Ok(())
     }
+}
+
+/// Whether an IPv4 address is in the subnet of another one of its link.
+fn shares_subnet(one: &AddressSubject, other: &AddressSubject) -> bool {
+    one.address.is_ipv4()
+        && other.ifindex == one.ifindex
+        && other.prefix == one.prefix
+        && contains(one.address, one.prefix, other.address)
 }

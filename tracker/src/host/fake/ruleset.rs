@@ -1,7 +1,9 @@
 //! An nf_tables ruleset in memory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::decode::nft::object_of;
 use crate::host::{NftAdd, NftCommand, NftDelete, Place};
 use crate::model::ids::{ChainName, Generation, Handle, ObjectName, SetName};
 use crate::model::nft::{ChainSnapshot, NftItem, NftSnapshot, NftSubject, TableRef};
@@ -29,20 +31,47 @@ impl Default for FakeRuleset {
 struct References<'a> {
     chains: &'a [ChainName],
     sets: &'a [SetName],
-    objects: &'a [ObjectName],
+    objects: Cow<'a, [ObjectName]>,
 }
 
 impl<'a> References<'a> {
     fn of(content: &'a NftSnapshot) -> Self {
         match content {
-            NftSnapshot::Rule(rule) => Self { chains: &rule.chains, sets: &rule.sets, objects: &rule.objects },
-            NftSnapshot::Element(element) => Self { chains: &element.chains, ..Self::default() },
+            NftSnapshot::Rule(rule) => {
+                Self { chains: &rule.chains, sets: &rule.sets, objects: Cow::Borrowed(&rule.objects) }
+            }
+            NftSnapshot::Element(element) => {
+                let objects = object_of(element).into_iter().collect();
+                Self { chains: &element.chains, objects: Cow::Owned(objects), ..Self::default() }
+            }
             _ => Self::default(),
         }
     }
 }
 
 impl FakeRuleset {
+    /// A ruleset that was read, its objects in their order.
+    pub(super) fn of(generation: Generation, objects: Vec<(NftSubject, NftSnapshot)>) -> Self {
+        let mut ruleset = Self { generation: generation.0, objects: Vec::new(), ..Self::default() };
+        for (subject, content) in &objects {
+            let handle = match (&subject.item, content) {
+                (NftItem::Rule { handle, .. }, _) => *handle,
+                (_, NftSnapshot::Table(it)) => {
+                    ruleset.last_table = ruleset.last_table.max(it.handle.0);
+                    continue;
+                }
+                (_, NftSnapshot::Chain(it)) => it.handle,
+                (_, NftSnapshot::Set(it)) => it.handle,
+                (_, NftSnapshot::Other(it)) => it.handle,
+                (_, NftSnapshot::Rule(_) | NftSnapshot::Element(_)) => continue,
+            };
+            let last = ruleset.last_handle.entry(subject.table.clone()).or_default();
+            *last = (*last).max(handle.0);
+        }
+        ruleset.objects = objects;
+        ruleset
+    }
+
     /// Number of the current ruleset.
     pub fn generation(&self) -> Generation {
         Generation(self.generation)

@@ -1,5 +1,6 @@
 //! Directories and files.
 
+use crate::attribution::cri;
 use crate::model::ids::ObjectId;
 use crate::model::observation::{PathEvent, PathObservation};
 use crate::model::owner::{Attribution, Evidence};
@@ -55,7 +56,11 @@ impl Recorder {
 
     fn who_wrote(&mut self, observation: &PathObservation) -> Attribution {
         let Some(tgid) = observation.tgid else { return Attribution::unknown(Evidence::NoRequest) };
-        self.who_was(tgid, observation.after_time, observation.before_time)
+        let verdict = self.who_was(tgid, observation.after_time, observation.before_time);
+        match &observation.subject {
+            Subject::Path(path) => cri::of_path(verdict, path),
+            _ => verdict,
+        }
     }
 
     fn names_another(&self, subject: &Subject, inode: Option<Inode>) -> bool {

@@ -31,8 +31,10 @@ impl Backends {
         let Self { nft, legacy } = self;
         let place = match syntax {
             Syntax::Iptables => "iptables-nft and iptables-legacy show one of them each, this listing both",
-            Syntax::Nft => "`netdeed blame legacy` lists the legacy ones, `netdeed blame iptables` both",
-            Syntax::Legacy => "`netdeed blame nft` lists those of nf_tables, `netdeed blame iptables` both",
+            Syntax::Nft | Syntax::IptablesNft => {
+                "`netdeed blame --legacy` lists the legacy ones, `netdeed blame iptables` both"
+            }
+            Syntax::Legacy => "`netdeed blame --nft` lists those of nf_tables, `netdeed blame iptables` both",
         };
         let rules = |count: usize| if count == 1 { "rule" } else { "rules" };
         (nft > 0 && legacy > 0).then(|| {

@@ -41,13 +41,14 @@ pub fn blame(index: &Index, ruleset: &Ruleset, query: &BlameQuery, each: &mut dy
     listing.tables.retain(|table| {
         is_asked_for(table.name.family, table.name.name.as_str())
             && match syntax {
-                Syntax::Iptables => is_iptables(table.name),
+                Syntax::Iptables | Syntax::IptablesNft => is_iptables(table.name),
                 Syntax::Nft => true,
                 Syntax::Legacy => false,
             }
     });
-    legacy.retain(|table| syntax != Syntax::Nft && is_asked_for(table.family(), table.name.name.as_str()));
-    if syntax == Syntax::Iptables {
+    let takes_legacy = matches!(syntax, Syntax::Iptables | Syntax::Legacy);
+    legacy.retain(|table| takes_legacy && is_asked_for(table.family(), table.name.name.as_str()));
+    if matches!(syntax, Syntax::Iptables | Syntax::IptablesNft) {
         let place = |table: &Table<'_>| IPTABLES.iter().position(|name| *name == table.name.name.as_str());
         listing.tables.sort_by_key(place);
         // who looks with iptables-legacy makes such tables
@@ -63,7 +64,7 @@ pub fn blame(index: &Index, ruleset: &Ruleset, query: &BlameQuery, each: &mut dy
     // an error here is the reader's end, which ends the listing
     let listed = listing.tables.iter().try_for_each(|table| match syntax {
         Syntax::Nft => nft::table(&mut sink, ruleset, table, chain),
-        Syntax::Iptables | Syntax::Legacy => iptables::table(&mut sink, ruleset, table, chain),
+        Syntax::Iptables | Syntax::IptablesNft | Syntax::Legacy => iptables::table(&mut sink, ruleset, table, chain),
     });
     if listed.is_continue() {
         sink.backend(true, is_mixed.then_some(LEGACY_HEADING));

@@ -8,6 +8,7 @@ use super::{Draft, judge, refuse_judged};
 use crate::decode::rtnl::selector_count;
 use crate::model::ids::Ifindex;
 use crate::model::link::{AddressSnapshot, AddressSubject};
+use crate::model::neighbour::{NeighbourKey, NeighbourSubject};
 use crate::model::subject::{Snapshot, Subject, describe};
 use crate::rollback::live::LiveState;
 use crate::rollback::refusal::{KeptReason, Parties, Reason};
@@ -25,8 +26,9 @@ pub(super) fn plan(
     draft: &mut Draft,
 ) {
     let mut sorted: Vec<Live<'_>> = live.rt.iter().map(|(subject, snapshot)| (subject, snapshot)).collect();
-    // the kernel deletes the first ip rule with at least the selectors asked for: those with most go first
-    sorted.sort_by_cached_key(|(subject, snapshot)| (Reverse(selectors(snapshot)), *subject));
+    // the kernel deletes the first ip rule with at least the selectors asked for: those with most go first; a primary
+    // address takes its secondaries along: they go before it
+    sorted.sort_by_cached_key(|(subject, snapshot)| (Reverse(selectors(snapshot)), is_primary(snapshot), *subject));
     for (subject, snapshot) in &sorted {
         if let (Subject::Address(address), Snapshot::Address(content)) = (subject, snapshot)
             && !going.contains(&address.ifindex)
@@ -55,6 +57,10 @@ pub(super) fn plan(
             _ => {}
         }
     }
+}
+
+fn is_primary(snapshot: &Snapshot) -> bool {
+    matches!(snapshot, Snapshot::Address(address) if !is_secondary(address))
 }
 
 fn selectors(snapshot: &Snapshot) -> usize {
@@ -126,7 +132,7 @@ fn is_last(register: &Register<'_>, relations: &Relations<'_>, address: &Address
 }
 
 /// What the kernel would remove together with an IPv4 address although it is to stay: secondary addresses of its
-/// subnet, routes that prefer it as their source, and every route of a link that loses its last address.
+/// subnet, routes that prefer it as their source, and every route and neighbour of a link that loses its last address.
 fn dependents(
     register: &Register<'_>,
     relations: &Relations<'_>,
@@ -150,6 +156,12 @@ fn dependents(
         let goes_down = is_last || preferred_source(content) == Some(address.address);
         let goes_anyway = content.is_kernel_made() || judge(register, subject, snapshot).proof().is_some();
         if route.family == 2 && goes_down && !goes_anyway {
+            by.add(|| register.party(subject, snapshot));
+        }
+    }
+    for (subject, snapshot) in relations.parts(address.ifindex).filter(|_| is_last) {
+        let is_ipv4 = matches!(subject, Subject::Neighbour(NeighbourSubject { key: NeighbourKey::Address(ip), .. }) if ip.is_ipv4());
+        if is_ipv4 && judge(register, subject, snapshot).proof().is_none() {
             by.add(|| register.party(subject, snapshot));
         }
     }

@@ -283,7 +283,7 @@ fn times_out(now: &Snapshot) -> bool {
 
 /// How many sequences are tried, `NETDEED_LAW_CASES`.
 #[expect(clippy::disallowed_methods, reason = "how long a test runs is chosen by its caller")]
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("NETDEED_LAW_CASES").map_or(512, |text| text.parse().expect("a number of cases"))
 }
 

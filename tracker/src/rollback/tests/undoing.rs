@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::laws::{acts, world};
+use super::laws::{acts, cases, world};
 use super::*;
 use crate::host::archive::ArchivedFiles;
 use crate::host::restore::Restored;
@@ -191,7 +191,7 @@ fn is_complete(plan: &UndoPlan) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn undoing_a_reset_gives_the_node_back(acts in acts(0..5, 0.1)) {

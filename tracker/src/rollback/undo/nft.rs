@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::place::Places;
 use super::{How, Obstacle, UndoPlan};
 use crate::decode::nft::expr::{Kind, decode};
-use crate::model::ids::SetName;
+use crate::decode::nft::object_of;
+use crate::model::ids::{ObjectName, SetName};
 use crate::model::live::LiveState;
 use crate::model::nft::{BaseChain, ChainSnapshot, NftItem, NftSnapshot, NftSubject, TableRef};
 use crate::model::subject::{Snapshot, Subject, describe};
@@ -158,10 +159,14 @@ fn missing(
         NftItem::Element { set, .. } => needed.push(named(NftItem::Set(set.clone()))),
         _ => {}
     }
+    let of_element: Vec<ObjectName>;
     let (mut chains, mut sets, mut objects): (&[_], &[_], &[_]) = (&[], &[], &[]);
     match content {
         NftSnapshot::Rule(rule) => (chains, sets, objects) = (&rule.chains, &rule.sets, &rule.objects),
-        NftSnapshot::Element(element) => chains = &element.chains,
+        NftSnapshot::Element(element) => {
+            of_element = object_of(element).into_iter().collect();
+            (chains, objects) = (&element.chains, &of_element);
+        }
         _ => {}
     }
     needed.extend(chains.iter().map(|chain| named(NftItem::Chain(chain.clone()))));

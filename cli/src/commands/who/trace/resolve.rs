@@ -150,6 +150,7 @@ impl Resolver {
             Syntax::Iptables => "iptables",
             Syntax::Nft => "nft",
             Syntax::Legacy => "legacy",
+            Syntax::IptablesNft => "iptables-nft",
         };
         let key = (key_of(hit), word);
         if let Some(known) = self.chains.get(&key) {

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use netlink_packet_core::NlasIterator;
-
 use super::super::register::{Judged, Register};
+use crate::decode::nft::object_of;
 use crate::model::ids::{ChainName, ObjectName, SetName};
-use crate::model::nft::{ElementSnapshot, NftItem, NftSnapshot, NftSubject, TableRef};
+use crate::model::nft::{NftItem, NftSnapshot, NftSubject, TableRef};
 use crate::model::subject::{Snapshot, Subject};
 use crate::rollback::refusal::Reason;
 
 /// `NFT_CHAIN_BINDING`: the chain is the anonymous target of one rule (`jump { ... }`), Linux 5.9.
 const CHAIN_BINDING: u32 = 4;
-const NFTA_SET_ELEM_OBJREF: u16 = 9;
 
 /// One live object. Others are named by their place in [`Ruleset::items`].
 #[derive(Debug)]
@@ -169,12 +167,4 @@ impl<'a> Names<'a> {
         }
         it
     }
-}
-
-/// The stateful object an element of an object map refers to.
-fn object_of(element: &ElementSnapshot) -> Option<ObjectName> {
-    let mut attributes = NlasIterator::new(&element.attributes).map_while(Result::ok);
-    let found = attributes.find(|attribute| attribute.kind() == NFTA_SET_ELEM_OBJREF)?;
-    let name = std::str::from_utf8(found.value()).ok()?;
-    Some(ObjectName::new(name.trim_end_matches('\0')))
 }
