@@ -218,7 +218,7 @@ impl<'a> Mounts<'a> {
             return Ok(None);
         }
         let content = live.contents.get(&own).ok_or(Reason::NotRead)?;
-        let (mut foreign, mut kept, mut unknown) = (Parties::default(), Parties::default(), Vec::new());
+        let (mut foreign, mut kept, mut unknown) = (Parties::default(), Parties::default(), 0);
         for path in content.keys().filter(|path| !gone.contains(*path)) {
             let subject = Subject::Path(path.clone());
             match register.object(&subject) {
@@ -226,17 +226,13 @@ impl<'a> Mounts<'a> {
                     let list = if register.is_owners(&subject) { &mut kept } else { &mut foreign };
                     list.add(|| Party { what: object.describe(), owner: Some(object.owner().clone()) });
                 }
-                None => unknown.push(path),
+                None => unknown += 1,
             }
-        }
-        if content.keys().any(|path| register.object(&Subject::Path(path.clone())).is_some()) {
-            // what is in there is watched: somebody must have made it
-            unknown.drain(..).for_each(|path| foreign.add(|| Party { what: format!("file {path}"), owner: None }));
         }
         match (foreign.is_empty(), kept.is_empty()) {
             (false, _) => Err(Reason::ForeignInside { what: foreign }),
             (true, false) => Err(Reason::NotEmpty { what: kept }),
-            (true, true) => Ok(Some(unknown.len())),
+            (true, true) => Ok(Some(unknown)),
         }
     }
 }
