@@ -325,3 +325,145 @@ fn the_kernels_trace_names_rules_of_legacy_tables() {
     assert!(text.contains("-d 192.0.2.1/32 -j DROP") && !text.contains("firewalld"), "{text}");
     tracker.stop().expect("a clean stop");
 }
+
+/// `iptables-legacy-save` of both families and a listing of the ARP table, with counters.
+fn counted(node: &Node) -> String {
+    node.sh("{ iptables-legacy-save -c; ip6tables-legacy-save -c; arptables-legacy -nvL; } | sed '/^#/d'")
+        .expect("dumps")
+}
+
+fn undo(tracker: &Tracker<'_>) -> Value {
+    let output = tracker.cli(&["-o", "json", "undo", "--yes"]).expect("an undo");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{said}\n{}", tracker.log());
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("a document");
+    answer["data"].clone()
+}
+
+/// What an owner does in every way a rule can be made, between what others do.
+fn interleaved(node: &Node) {
+    others(node);
+    kube_proxy(node, 20);
+    node.run_as(
+        "kube-proxy",
+        "iptables-legacy -I INPUT 1 -p tcp -m multiport --dports 80,443 -m limit --limit 5/s -j LOG --log-prefix 'k '
+         iptables-legacy -A INPUT -s 192.0.2.1 -j ACCEPT
+         iptables-legacy -A INPUT -m comment --comment 'no target at all'
+         iptables-legacy -A FORWARD -g KUBE-FORWARD
+         iptables-legacy -N KUBE-EMPTY; iptables-legacy -N AAA; iptables-legacy -A AAA -m statistic --mode nth --every 3 --packet 1 -j RETURN
+         iptables-legacy -A AAA -m hashlimit --hashlimit-above 5/sec --hashlimit-name k -j DROP
+         iptables-legacy -P FORWARD DROP
+         ip6tables-legacy -N KUBE-SIX; ip6tables-legacy -I FORWARD -j KUBE-SIX; ip6tables-legacy -A KUBE-SIX -p icmpv6 -j REJECT
+         arptables-legacy -N KUBE-ARP; arptables-legacy -A KUBE-ARP -s 192.0.2.7 -j DROP; arptables-legacy -A INPUT -j KUBE-ARP",
+    )
+    .expect("kube-proxy's rules");
+    node.admin_sh(
+        "iptables-legacy -A INPUT -s 192.0.2.1 -j ACCEPT; iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT
+         arptables-legacy -A INPUT -s 192.0.2.8 -j ACCEPT",
+    )
+    .expect("rules behind");
+}
+
+#[test]
+fn an_undo_gives_legacy_tables_back_with_order_and_counters() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    interleaved(&node);
+    node.admin_sh("iptables-legacy -I OUTPUT -o lo -j ACCEPT").expect("a rule");
+    node.run_as("kube-proxy", "iptables-legacy -I INPUT 1 -s 127.0.0.1 -p udp -m udp --dport 9").expect("a rule");
+    let mut packets = node.command("bash");
+    packets.args(["-ec", "for n in 1 2 3; do echo x > /dev/udp/127.0.0.1/9; done"]);
+    assert!(packets.status().expect("bash").success());
+    let before = counted(&node);
+    assert!(before.contains("[3:90] -A INPUT -s 127.0.0.1/32"), "{before}");
+    let each = || -> Vec<(String, String)> {
+        let rules = objects(&tracker, "rule");
+        let mut rules: Vec<_> = rules.iter().map(|it| (it["text"].to_string(), it["owner"].to_string())).collect();
+        rules.sort();
+        rules
+    };
+    let owned = each();
+
+    let said = reset(&tracker, "kubernetes");
+    let after = counted(&node);
+    assert!(!after.contains("KUBE") && !after.contains("multiport") && after.contains(":FORWARD ACCEPT"), "{after}");
+    let dry = tracker.text(&["undo", "--dry-run"]).expect("a dry run");
+    assert!(dry.contains("KUBE-SERVICES"), "{dry}");
+    let undone = undo(&tracker);
+    assert_eq!(counted(&node), before, "{said}\n{undone:#}\n{}", tracker.log());
+    assert_eq!((&undone["proven"], &undone["refusals"]), (&true.into(), &Value::Array(Vec::new())), "{undone:#}");
+    assert_eq!(each(), owned, "everybody has what he had");
+    let rule = who(&tracker, &["rule", "filter", "INPUT", "2", "--legacy"]);
+    assert_eq!(rule["owner"], "kubernetes/kube-proxy", "{rule:#}");
+    assert_eq!(gaps(&tracker), 0);
+
+    // the policy is the owner's again, too
+    reset(&tracker, "kubernetes");
+    assert_eq!(counted(&node), after);
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn an_undo_leaves_legacy_tables_alone_where_others_were_since() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    node.admin_sh("iptables-legacy -A FORWARD -s 192.0.2.1 -j ACCEPT; iptables-legacy -N OWN").expect("rules");
+    node.run_as(
+        "kube-proxy",
+        "iptables-legacy -A FORWARD -s 10.1.0.0/16 -j ACCEPT
+         iptables-legacy -A INPUT -s 10.2.0.0/16 -j ACCEPT
+         iptables-legacy -A OUTPUT -j OWN
+         iptables-legacy -A OWN -s 10.3.0.0/16 -j RETURN
+         iptables-legacy -t nat -A POSTROUTING -s 10.4.0.0/16 -j MASQUERADE",
+    )
+    .expect("rules");
+    node.admin_sh("iptables-legacy -A FORWARD -s 192.0.2.2 -j ACCEPT").expect("a rule behind");
+    reset(&tracker, "kubernetes");
+    node.admin_sh(
+        "iptables-legacy -I FORWARD 2 -s 192.0.2.3 -j DROP
+         iptables-legacy -A INPUT -s 192.0.2.9 -j ACCEPT; iptables-legacy -A INPUT -s 10.2.0.0/16 -j ACCEPT
+         iptables-legacy -X OWN",
+    )
+    .expect("changes");
+    let before = canonical(&node);
+    let undone = undo(&tracker);
+    let reasons: Vec<_> =
+        undone["refusals"].as_array().expect("refusals").iter().map(|it| it["reason"].to_string()).collect();
+    let count = |text: &str| reasons.iter().filter(|reason| reason.contains(text)).count();
+    let expected = [("others put rules", 1), ("equal content", 1), ("chain legacy ip filter OWN", 2)];
+    assert!(expected.iter().all(|(text, times)| count(text) == *times), "{reasons:#?}");
+    let restored = "-A POSTROUTING -s 10.4.0.0/16 -j MASQUERADE";
+    let now = canonical(&node);
+    assert!(now.contains(restored), "{now}");
+    assert_eq!(now.replace(&format!("{restored}\n"), ""), before, "nothing else was touched");
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn the_proof_names_everybodys_legacy_rules_and_files() {
+    let node = Node::new().expect("a node");
+    let files = Files::named(&node, "tracker");
+    let tracker = Tracker::start(&node, &files, "").expect("a tracker");
+    let objects_of = |owner: &str, count: &str| -> u64 {
+        let operation = tracker.json(&["reset", "--owner", "kubernetes", "--yes"]).expect("a reset");
+        let others = operation["data"]["others"].as_array().expect("by owner").clone();
+        let of = others.iter().find(|it| it["owner"] == owner).unwrap_or_else(|| panic!("{count}: {operation:#}"));
+        assert_eq!(of["before"], of["after"], "{operation:#}");
+        assert_eq!(operation["data"]["proven"], true, "{operation:#}");
+        of["objects"].as_u64().expect("a number")
+    };
+    node.run_as("dockerd", "iptables-legacy -A FORWARD -s 172.17.0.0/16 -j ACCEPT").expect("a rule");
+    kube_proxy(&node, 3);
+    let one = objects_of("docker", "a rule");
+    node.run_as(
+        "dockerd",
+        "iptables-legacy -N DOCKER; mkdir -p /etc/cni/net.d; echo x > /etc/cni/net.d/docker.conflist",
+    )
+    .expect("a chain and a file");
+    kube_proxy(&node, 3);
+    let all = objects_of("docker", "with a file");
+    assert!(all > one + 1, "a chain and a file more: {one} {all}");
+    tracker.stop().expect("a clean stop");
+}

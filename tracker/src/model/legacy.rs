@@ -197,6 +197,9 @@ pub struct LegacyRule {
     /// kernel, so it was there before. Not kept, and no content.
     #[serde(skip)]
     pub is_marked: bool,
+    /// Packets and bytes it counted when it was read. Not kept, and no content.
+    #[serde(skip)]
+    pub counters: [u64; 2],
 }
 
 /// All that a table holds at one moment.

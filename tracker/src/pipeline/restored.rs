@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::model::digest::Digest;
 use crate::model::ids::Handle;
+use crate::model::legacy::{LegacyItem, LegacySubject};
 use crate::model::mount::MountSubject;
 use crate::model::nft::{NftItem, NftSubject};
-use crate::model::owner::Attribution;
+use crate::model::owner::{Attribution, Owner};
 use crate::model::subject::{Snapshot, Subject};
 use crate::rollback::Archive;
 
@@ -28,6 +29,14 @@ impl Restores {
         Self(expected)
     }
 
+    /// Whose the next thing of this name and content is.
+    pub(super) fn owner(&self, subject: &Subject, content: &Snapshot) -> Option<&Owner> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&key(subject, content))?.front().map(Attribution::owner)
+    }
+
     /// Whose a thing is, if it is one of these; each counts once.
     pub(super) fn take(&mut self, subject: &Subject, content: &Snapshot) -> Option<Attribution> {
         if self.0.is_empty() {
@@ -37,7 +46,8 @@ impl Restores {
     }
 }
 
-/// A rule gets another handle and a path another inode; both say nothing about what they were.
+/// A rule gets another handle, or becomes another of the equal ones, and a path another inode; all that says nothing
+/// about what they were.
 fn key(subject: &Subject, content: &Snapshot) -> (Subject, Digest) {
     match subject {
         Subject::Nft(NftSubject { table, item: NftItem::Rule { chain, .. } }) => {
@@ -51,6 +61,10 @@ fn key(subject: &Subject, content: &Snapshot) -> (Subject, Digest) {
                 other => other.digest(),
             };
             (Subject::Mount(MountSubject { path: mount.path.clone(), id: 0 }), content)
+        }
+        Subject::Legacy(LegacySubject { table, item: LegacyItem::Rule { chain, content: which, .. } }) => {
+            let item = LegacyItem::Rule { chain: chain.clone(), content: *which, nth: 0 };
+            (Subject::Legacy(LegacySubject { table: table.clone(), item }), content.digest())
         }
         Subject::Path(_) => (subject.clone(), Digest([0; 16])),
         subject => (subject.clone(), content.digest()),

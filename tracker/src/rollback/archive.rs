@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::check::legacy_objects;
 use super::plan::Plan;
 use super::step::Action;
 use crate::model::digest::Digest;
 use crate::model::ids::{ChainName, Handle, ObjectId, OperationId};
+use crate::model::legacy::{LegacyItem, LegacySnapshot, LegacySubject, LegacyTable};
 use crate::model::live::LiveState;
 use crate::model::nft::{NftItem, NftSubject, TableRef};
 use crate::model::object::{Object, Scope};
@@ -41,6 +43,17 @@ pub struct ChainOrder {
     pub rules: Vec<(Handle, Digest)>,
 }
 
+/// The chains of a legacy table that loses something, in their order, before the reset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegacyOrder {
+    /// The table.
+    pub table: LegacyTable,
+    /// Its chains.
+    pub chains: Vec<ChainName>,
+    /// The rules of those that lose one, in their order: digest of the content, packets and bytes counted.
+    pub rules: BTreeMap<ChainName, Vec<(Digest, [u64; 2])>>,
+}
+
 /// Everything one reset takes away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archive {
@@ -56,6 +69,8 @@ pub struct Archive {
     pub items: Vec<Item>,
     /// Chains that lose a rule and stay.
     pub chains: Vec<ChainOrder>,
+    /// Legacy tables that lose something.
+    pub legacy: Vec<LegacyOrder>,
 }
 
 /// An archive's bytes that are not understood.
@@ -75,8 +90,14 @@ impl Archive {
         let by_subject: HashMap<&Subject, &Object> =
             objects.iter().filter(|object| object.is_live()).map(|object| (&object.subject, object)).collect();
         let steps: BTreeMap<&Subject, _> = plan.steps().iter().map(|step| (step.subject(), step)).collect();
-        let kernel =
-            before.nft.iter().chain(&before.rt).chain(&before.ip_sets).chain(&before.legacy).chain(&before.mounts);
+        let kernel = before
+            .nft
+            .iter()
+            .chain(&before.rt)
+            .chain(&before.ip_sets)
+            .chain(&before.ipvs)
+            .chain(&before.legacy)
+            .chain(&before.mounts);
         let kernel = kernel.map(|(subject, now)| (subject.clone(), now.clone()));
         let paths = before
             .paths
@@ -104,7 +125,8 @@ impl Archive {
             });
         }
         let chains = orders(&items, before);
-        Self { operation, scope, owner, request, items, chains }
+        let legacy = legacy_orders(&items, before);
+        Self { operation, scope, owner, request, items, chains, legacy }
     }
 
     /// The bytes to keep.
@@ -155,4 +177,37 @@ fn orders(items: &[Item], before: &LiveState) -> Vec<ChainOrder> {
         }
     }
     rules.into_iter().map(|((table, chain), rules)| ChainOrder { table, chain, rules }).collect()
+}
+
+/// The same of every legacy table.
+fn legacy_orders(items: &[Item], before: &LiveState) -> Vec<LegacyOrder> {
+    let mut losing: BTreeMap<&LegacyTable, BTreeSet<&ChainName>> = BTreeMap::new();
+    for item in items {
+        let Subject::Legacy(LegacySubject { table, item }) = &item.subject else { continue };
+        let chains = losing.entry(table).or_default();
+        if let LegacyItem::Rule { chain, .. } = item {
+            chains.insert(chain);
+        }
+    }
+    let mut orders: BTreeMap<&LegacyTable, LegacyOrder> = BTreeMap::new();
+    for (LegacySubject { table, item }, snapshot) in legacy_objects(before) {
+        let Some(losing) = losing.get(table) else { continue };
+        let order = orders.entry(table);
+        let order =
+            order.or_insert_with(|| LegacyOrder { table: table.clone(), chains: Vec::new(), rules: BTreeMap::new() });
+        match (item, snapshot) {
+            (LegacyItem::Chain(name), _) => {
+                order.chains.push(name.clone());
+                if losing.contains(name) {
+                    order.rules.insert(name.clone(), Vec::new());
+                }
+            }
+            (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) => {
+                let rules = order.rules.get_mut(chain);
+                rules.into_iter().for_each(|rules| rules.push((rule.content, rule.counters)));
+            }
+            _ => {}
+        }
+    }
+    orders.into_values().collect()
 }

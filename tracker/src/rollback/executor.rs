@@ -1,6 +1,6 @@
 //! The executor: does each step of a checked plan, decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::causes::causes;
 use crate::host::{Host, HostError, LegacyEdit, NftAdd, NftBatch, NftCommand, NftDelete, Removal};
@@ -49,8 +49,7 @@ fn edits<'a>(plan: &Plan, steps: &[&'a Step]) -> Vec<(LegacyEdit, Vec<&'a Step>)
         let Subject::Legacy(LegacySubject { table, item }) = step.subject() else { continue };
         let (edit, its) = edits.entry(table.clone()).or_insert_with(|| {
             let expected = plan.preconditions.table(table);
-            let (removed, policies) = (BTreeSet::new(), BTreeMap::new());
-            (LegacyEdit { table: table.clone(), expected, removed, policies }, Vec::new())
+            (LegacyEdit::new(table.clone(), expected), Vec::new())
         });
         match (step.action(), item) {
             (Action::RestorePolicy { policy }, LegacyItem::Chain(chain)) => {
@@ -77,6 +76,7 @@ fn remove(host: &mut dyn Host, plan: &Plan, step: &Step) -> Result<Removal, Host
         (Subject::Link(link), Snapshot::Link(expected)) => host.delete_link(*link, expected),
         (Subject::Path(path), Snapshot::Path(expected)) => host.remove_path(path, expected),
         (Subject::IpSet(set), Snapshot::IpSet(expected)) => host.delete_ip_set(set, expected),
+        (Subject::Ipvs(ipvs), Snapshot::Ipvs(expected)) => host.delete_ipvs(ipvs, expected),
         (Subject::Sysctl(name), Snapshot::Sysctl(expected)) => host.restore_sysctl(name, expected),
         (Subject::Neighbour(neighbour), Snapshot::Neighbour(expected)) => host.delete_neighbour(neighbour, expected),
         (Subject::Mount(mount), Snapshot::Mount(expected)) => {

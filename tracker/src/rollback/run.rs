@@ -4,7 +4,7 @@ use super::check::check;
 use super::earlier::Earlier;
 use super::execution::{Execution, ExecutionState};
 use super::executor::execute;
-use super::live::{LiveState, candidate_paths};
+use super::live::{LiveState, candidate_paths, recorded_paths};
 use super::plan::Plan;
 use super::planner::plan_with;
 use super::selection::Selection;
@@ -102,7 +102,7 @@ pub fn run(ledger: &mut dyn Ledger, selection: &Selection, host: &mut dyn Host) 
         let live = host.live(&paths).map_err(RollbackError::Live)?;
         let earlier = ledger.earlier(&known, selection).map_err(RollbackError::Journal)?;
         let planned = plan_with(&known, &earlier, &live, selection);
-        let before = host.live(&paths).map_err(RollbackError::Live)?;
+        let before = host.live(&recorded_paths(&known)).map_err(RollbackError::Live)?;
         let expectation = Expectation::new(&planned, &before).owned(&known);
         let checked = match check(planned, &before) {
             Ok(checked) => checked,

@@ -57,6 +57,10 @@ pub enum Action {
         /// It holds other sets, which it keeps from being destroyed.
         is_list: bool,
     },
+    /// Deletes a destination of an IPVS service.
+    DeleteDestination,
+    /// Deletes an IPVS service that has no destinations.
+    DeleteService,
     /// Gives a sysctl its earlier value.
     RestoreSysctl,
     RemoveFile,
@@ -95,9 +99,11 @@ impl Action {
             Self::DeleteMember => 19,
             Self::DestroyIpSet { is_list: true } => 20,
             Self::DestroyIpSet { is_list: false } => 21,
-            Self::RestoreSysctl => 22,
+            Self::DeleteDestination => 22,
+            Self::DeleteService => 23,
+            Self::RestoreSysctl => 24,
             // in the planner's order: deepest first, and what is mounted before what it is mounted on
-            Self::RemoveFile | Self::RemoveDir | Self::Unmount { .. } => 24,
+            Self::RemoveFile | Self::RemoveDir | Self::Unmount { .. } => 26,
         }
     }
 

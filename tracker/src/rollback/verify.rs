@@ -24,6 +24,33 @@ pub struct Expectation {
     owners: BTreeMap<Subject, Owner>,
 }
 
+/// What of each owner stays: how many objects, and digests over their names and contents before and after.
+#[derive(Default)]
+pub(super) struct ByOwner<'a>(BTreeMap<Option<&'a Owner>, (u64, DigestBuilder, DigestBuilder)>);
+
+impl<'a> ByOwner<'a> {
+    /// Adds an object with its content before and after; `None` when it is gone.
+    pub(super) fn add(&mut self, owner: Option<&'a Owner>, what: &str, was: Digest, is: Option<Digest>) {
+        let new = || (0, DigestBuilder::new("others"), DigestBuilder::new("others"));
+        let (objects, before, after) = self.0.entry(owner).or_insert_with(new);
+        *objects += 1;
+        before.field(what.as_bytes()).field(&was.0);
+        if let Some(is) = is {
+            after.field(what.as_bytes()).field(&is.0);
+        }
+    }
+
+    fn finish(self) -> Vec<Others> {
+        let others = self.0.into_iter().map(|(owner, (objects, before, after))| Others {
+            owner: owner.cloned(),
+            objects,
+            before: before.finish(),
+            after: after.finish(),
+        });
+        others.collect()
+    }
+}
+
 /// The difference between what was expected and what is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use = "a proof that is not read proves nothing"]
@@ -86,9 +113,14 @@ impl Expectation {
         let is_implied = |subject: &Subject, now: &Snapshot| {
             plan.implied().contains(subject) || stops_forwarding && comes_with_forwarding(now)
         };
+        let stays = |subject: &Subject, now: &Snapshot| !gone.contains_key(subject) && !is_implied(subject, now);
         let mut stays: BTreeMap<Subject, (Digest, String)> = kernel_objects(before)
-            .filter(|(subject, now)| !gone.contains_key(subject) && !is_implied(subject, now) && !goes_by_itself(now))
+            .filter(|(subject, now)| stays(subject, now) && !goes_by_itself(now))
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
+            .chain(files(before).filter(|(subject, now)| stays(subject, now)).map(|(subject, now)| {
+                let said = (now.digest(), describe(&subject, &now));
+                (subject, said)
+            }))
             .collect();
         for step in others {
             if let Some(after) = step.after() {
@@ -103,28 +135,18 @@ impl Expectation {
     pub fn owned(mut self, known: &[Object]) -> Self {
         let living = known.iter().filter(|object| object.is_live() && self.stays.contains_key(&object.subject));
         self.owners = living.map(|object| (object.subject.clone(), object.owner().clone())).collect();
+        self.legacy.owned(known);
         self
     }
 
     /// What stays of each owner, by digests before and now; what the journal does not know comes first.
-    fn others(&self, now: &BTreeMap<&Subject, &Snapshot>) -> Vec<Others> {
-        let mut by_owner: BTreeMap<Option<&Owner>, (u64, DigestBuilder, DigestBuilder)> = BTreeMap::new();
+    fn others(&self, now: &BTreeMap<&Subject, Digest>, after: &LiveState) -> Vec<Others> {
+        let mut others = ByOwner::default();
         for (subject, (digest, what)) in &self.stays {
-            let new = || (0, DigestBuilder::new("others"), DigestBuilder::new("others"));
-            let (objects, before, after) = by_owner.entry(self.owners.get(subject)).or_insert_with(new);
-            *objects += 1;
-            before.field(what.as_bytes()).field(&digest.0);
-            if let Some(now) = now.get(subject) {
-                after.field(what.as_bytes()).field(&now.digest().0);
-            }
+            others.add(self.owners.get(subject), what, *digest, now.get(subject).copied());
         }
-        let others = by_owner.into_iter().map(|(owner, (objects, before, after))| Others {
-            owner: owner.cloned(),
-            objects,
-            before: before.finish(),
-            after: after.finish(),
-        });
-        others.collect()
+        self.legacy.others(after, &mut others);
+        others.finish()
     }
 
     /// The paths to read again for [`Expectation::verify`].
@@ -133,24 +155,23 @@ impl Expectation {
             Subject::Path(path) => Some(path.clone()),
             _ => None,
         };
-        self.gone.keys().filter_map(path).collect()
+        self.gone.keys().chain(self.stays.keys()).filter_map(path).collect()
     }
 
     /// Holds the live state after the execution against the expectation.
     pub fn verify(&self, after: &LiveState) -> Proof {
-        let now: BTreeMap<&Subject, &Snapshot> = kernel_objects(after).collect();
-        let mut proof = Proof { others: self.others(&now), ..Proof::default() };
+        let files: Vec<(Subject, Snapshot)> = files(after).collect();
+        let files = files.iter().map(|(subject, now)| (subject, now));
+        let now: BTreeMap<&Subject, Digest> =
+            kernel_objects(after).chain(files).map(|(subject, now)| (subject, now.digest())).collect();
+        let mut proof = Proof { others: self.others(&now, after), ..Proof::default() };
         for (subject, what) in &self.gone {
-            let is_there = match subject {
-                Subject::Path(path) => matches!(after.paths.get(path), Some(Some(_))),
-                subject => now.contains_key(subject),
-            };
-            proof.remaining.extend(is_there.then(|| what.clone()));
+            proof.remaining.extend(now.contains_key(subject).then(|| what.clone()));
         }
         for (subject, (digest, what)) in &self.stays {
             match now.get(subject) {
                 None => proof.missing.push(what.clone()),
-                Some(now) if now.digest() != *digest => proof.changed.push(what.clone()),
+                Some(now) if now != digest => proof.changed.push(what.clone()),
                 Some(_) => {}
             }
         }
@@ -160,7 +181,19 @@ impl Expectation {
 }
 
 fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot)> {
-    live.nft.iter().chain(&live.rt).chain(&live.ip_sets).chain(&live.mounts).map(|(subject, now)| (subject, now))
+    live.nft
+        .iter()
+        .chain(&live.rt)
+        .chain(&live.ip_sets)
+        .chain(&live.ipvs)
+        .chain(&live.mounts)
+        .map(|(subject, now)| (subject, now))
+}
+
+/// Files and directories that were read and are there.
+fn files(live: &LiveState) -> impl Iterator<Item = (Subject, Snapshot)> {
+    let there = live.paths.iter().filter_map(|(path, now)| Some((path, now.as_ref()?)));
+    there.map(|(path, now)| (Subject::Path(path.clone()), Snapshot::Path(now.clone())))
 }
 
 fn is_ipv6_forwarding(subject: &Subject) -> bool {

@@ -65,7 +65,7 @@ fn edit(random: &mut Random, now: &LiveState, stale: Option<&LiveState>) -> Lega
         0 => BTreeMap::from([("FORWARD".into(), LegacyPolicy::Accept)]),
         _ => BTreeMap::new(),
     };
-    LegacyEdit { table: table.clone(), expected: digest(stale.unwrap_or(now)), removed, policies }
+    LegacyEdit { removed, policies, ..LegacyEdit::new(table.clone(), digest(stale.unwrap_or(now))) }
 }
 
 /// Whether a chain would go that still has rules: a plan never asks for that, and what would happen is not said.

@@ -116,6 +116,12 @@ pub(super) fn is_marked(layout: Layout, entry: &[u8]) -> bool {
     entry.get(at..at + 4).is_some_and(|mark| mark != [0; 4])
 }
 
+/// Packets and bytes that an entry counted.
+pub(super) fn counters(layout: Layout, entry: &[u8]) -> [u64; 2] {
+    let number = |at: usize| entry.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_ne_bytes);
+    [number(layout.counters).unwrap_or_default(), number(layout.counters + 8).unwrap_or_default()]
+}
+
 /// The text of the comment match.
 pub(super) fn comment(parts: &[Part<'_>]) -> Option<String> {
     let comment = parts.iter().find(|part| !part.is_target && part.name == b"comment")?;

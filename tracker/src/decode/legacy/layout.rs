@@ -68,6 +68,11 @@ impl Layout {
         self.counters
     }
 
+    /// Where an entry says at which byte its target starts; where the next entry starts follows, each in 2 bytes.
+    pub fn target_offset_at(self) -> usize {
+        self.target_offset
+    }
+
     /// Bit of the flags that makes a jump a goto.
     pub fn goto_bit(self) -> u8 {
         self.goto

@@ -194,8 +194,8 @@ fn rule(
         digest.field(leads.map_or("", ChainName::as_str).as_bytes());
     }
     let comment = entry::comment(&parts);
-    let is_marked = entry::is_marked(layout, bytes);
-    Ok(LegacyRule { content: digest.finish(), chain: leads.flatten().cloned(), comment, is_marked, entry })
+    let (is_marked, counters) = (entry::is_marked(layout, bytes), entry::counters(layout, bytes));
+    Ok(LegacyRule { content: digest.finish(), chain: leads.flatten().cloned(), comment, is_marked, counters, entry })
 }
 
 /// The content of what a program hands in to replace a table (`struct ipt_replace` and its likes).

@@ -91,7 +91,9 @@ fn counters_and_the_kernels_notes_are_no_content() {
     counted[92..96].fill(2);
     let mut read_back = read(&info, &counted).expect("a table");
     assert!(read_back.chains[0].rules[0].is_marked && !before.chains[0].rules[0].is_marked);
+    assert_ne!(read_back.chains[0].rules[0].counters, [0, 0]);
     read_back.chains[0].rules[0].is_marked = false;
+    read_back.chains[0].rules[0].counters = [0, 0];
     assert_eq!(read_back, before);
     let mut other = bytes;
     other[0] = 10; // a source address

@@ -1,8 +1,9 @@
 //! Legacy tables in memory.
 
+use crate::host::legacy::NewChain;
 use crate::host::{HostError, LegacyEdit};
 use crate::model::ids::ChainName;
-use crate::model::legacy::{LegacyContent, LegacyItem, Nth};
+use crate::model::legacy::{ChainContent, LegacyContent, LegacyItem, Nth};
 use crate::model::subject::{Snapshot, Subject};
 
 /// Legacy tables that are replaced as a whole.
@@ -28,14 +29,25 @@ impl FakeLegacy {
         }
         let mut next = table.clone();
         next.chains.retain(|chain| !edit.removed.contains(&LegacyItem::Chain(chain.name.clone())));
+        for NewChain { name, after } in &edit.chains {
+            let behind = |chain: &ChainContent| Some(&chain.name) == after.as_ref() || chain.policy.is_some();
+            let at = next.chains.iter().rposition(behind).map_or(0, |before| before + 1);
+            next.chains.insert(at, ChainContent { name: name.clone(), policy: None, rules: Vec::new() });
+        }
         for chain in &mut next.chains {
             let mut count = Nth::default();
-            let name = chain.name.clone();
-            chain.rules.retain(|rule| {
-                let item =
-                    LegacyItem::Rule { chain: name.clone(), content: rule.content, nth: count.next(rule.content) };
-                !edit.removed.contains(&item)
-            });
+            let rules = std::mem::take(&mut chain.rules);
+            let new = |at: usize| edit.rules.iter().filter(move |it| it.at == at).map(|it| (&it.chain, &it.rule));
+            for (at, rule) in rules.into_iter().map(Some).chain([None]).enumerate() {
+                let coming = new(at).filter(|(its, _)| **its == chain.name).map(|(_, rule)| rule.clone());
+                chain.rules.extend(coming);
+                let item = rule.as_ref().map(|rule| LegacyItem::Rule {
+                    chain: chain.name.clone(),
+                    content: rule.content,
+                    nth: count.next(rule.content),
+                });
+                chain.rules.extend(rule.filter(|_| item.is_none_or(|item| !edit.removed.contains(&item))));
+            }
             chain.policy = edit.policies.get(&chain.name).copied().or(chain.policy);
         }
         let is_there = |name: &ChainName| next.chains.iter().any(|chain| chain.name == *name);

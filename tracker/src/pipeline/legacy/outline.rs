@@ -225,6 +225,7 @@ mod tests {
             chain: None,
             comment: None,
             is_marked: false,
+            counters: [0; 2],
         };
         let rules = rules.bytes().map(rule).collect();
         let chain = ChainContent { name: "INPUT".into(), policy: Some(LegacyPolicy::Accept), rules };

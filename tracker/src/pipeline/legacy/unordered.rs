@@ -47,6 +47,7 @@ mod tests {
             chain: None,
             comment: None,
             is_marked: false,
+            counters: [0; 2],
         };
         let before: Vec<Digest> = before.bytes().map(digest).collect();
         let after: Vec<LegacyRule> = after.bytes().map(rule).collect();

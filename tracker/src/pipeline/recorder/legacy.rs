@@ -200,13 +200,14 @@ impl Recorder {
     }
 
     fn effect_of(
-        &self,
+        &mut self,
         table: &LegacyTable,
         difference: Difference,
         attribution: &Attribution,
         is_found: bool,
         (before, outline): (&Outline, &mut Outline),
     ) -> Option<Effect> {
+        let is_own = self.own_operation(attribution.actor()).is_some();
         let known = |item: &LegacyItem| self.world.get(&subject_of(table, item.clone())).map(|known| known.id);
         Some(match difference {
             Difference::Removed(item) => Effect::removed(known(&item)?, subject_of(table, item)),
@@ -215,14 +216,15 @@ impl Recorder {
                 Effect::rewritten(known(&from)?, subject_of(table, from), subject_of(table, to), after)
             }
             Difference::Policy(chain, policy) => {
-                let changed = next_policy(before, &chain, policy, attribution);
+                let subject = subject_of(table, LegacyItem::Chain(chain.clone()));
+                let plain = LegacyChain { policy: Some(policy), policies: Vec::new() };
+                // one that an undo puts back is whose it was
+                let first = self.restores.owner(&subject, &Snapshot::Legacy(LegacySnapshot::Chain(plain)));
+                let by = first.filter(|_| is_own).or(attribution.certainty().is_proven().then(|| attribution.owner()));
+                let changed = next_policy(before, &chain, policy, by.cloned());
                 outline.chains.get_mut(&chain)?.chain = changed.clone();
-                let item = LegacyItem::Chain(chain);
-                Effect::changed(
-                    known(&item)?,
-                    subject_of(table, item),
-                    Snapshot::Legacy(LegacySnapshot::Chain(changed)),
-                )
+                let id = known(&LegacyItem::Chain(chain))?;
+                Effect::changed(id, subject, Snapshot::Legacy(LegacySnapshot::Chain(changed)))
             }
             Difference::Added(item, snapshot) => {
                 let effect = Effect::created(subject_of(table, item), Snapshot::Legacy(snapshot));
@@ -263,8 +265,7 @@ fn subject_of(table: &LegacyTable, item: LegacyItem) -> Subject {
 }
 
 /// The chain after its policy changed: whose change it was counts only where that is proven.
-fn next_policy(before: &Outline, chain: &ChainName, policy: LegacyPolicy, by: &Attribution) -> LegacyChain {
-    let by = by.certainty().is_proven().then(|| by.owner().clone());
+fn next_policy(before: &Outline, chain: &ChainName, policy: LegacyPolicy, by: Option<Owner>) -> LegacyChain {
     match before.chains.get(chain) {
         Some(known) => known.chain.with_policy(policy, by),
         None => LegacyChain { policy: Some(policy), policies: Vec::new() },

@@ -30,6 +30,9 @@ pub(super) enum Act {
     Route { link: Option<u32>, net: u8 },
     File { path: usize },
     Mount { path: usize },
+    LegacyChain { chain: usize },
+    LegacyRule { chain: usize, jump: Option<usize>, text: u8 },
+    Balance { service: u8, destination: Option<u8> },
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -54,6 +57,11 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (proptest::option::of(2..8_u32), 0..5_u8).prop_map(|(link, net)| Act::Route { link, net }),
         3 => (0..PATHS.len()).prop_map(|path| Act::File { path }),
         2 => (0..MOUNT_POINTS.len()).prop_map(|path| Act::Mount { path }),
+        3 => (0..3_u8, proptest::option::weighted(0.7, 1..4_u8))
+            .prop_map(|(service, destination)| Act::Balance { service, destination }),
+        1 => (2..CHAINS.len()).prop_map(|chain| Act::LegacyChain { chain }),
+        5 => (0..CHAINS.len(), proptest::option::weighted(0.4, 2..CHAINS.len()), 0..3_u8)
+            .prop_map(|(chain, jump, text)| Act::LegacyRule { chain, jump, text }),
     ]
 }
 
@@ -112,6 +120,17 @@ impl Scene {
             Act::Link { .. } | Act::Address { .. } | Act::Route { .. } => self.act_on_net(by, act),
             Act::File { path } => self.make_file(by, PATHS[path]),
             Act::Mount { path } => self.mount(by, MOUNT_POINTS[path]),
+            Act::Balance { service, destination } => self.balance(by, service, destination),
+            Act::LegacyChain { chain } => self.legacy_chain(by, CHAINS[chain]),
+            Act::LegacyRule { chain, jump, text } => {
+                // the kernel refuses loops
+                let jump = jump.filter(|jump| *jump > chain).map(|jump| CHAINS[jump]);
+                for name in jump.into_iter().chain((chain > 1).then_some(CHAINS[chain])) {
+                    self.legacy_chain(by, name);
+                }
+                let text = format!("{by} {:?} {text}", self.certainty);
+                self.legacy_rule(by, CHAINS[chain], legacy::rule(&text, jump));
+            }
         }
     }
 
@@ -227,8 +246,9 @@ fn everything(scene: &Scene) -> BTreeMap<Subject, Snapshot> {
     let files = scene.host.files.entries().iter();
     let files =
         files.map(|(path, now): (&AbsPath, &PathSnapshot)| (Subject::Path(path.clone()), Snapshot::Path(now.clone())));
-    let kernel = scene.host.ruleset.dump().into_iter().chain(scene.host.net.dump()).chain(scene.host.mounts.dump());
-    kernel.chain(files).collect()
+    let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
+    let kernel = scene.host.ruleset.dump().into_iter().chain(net);
+    kernel.chain(scene.host.legacy.dump()).chain(scene.host.mounts.dump()).chain(files).collect()
 }
 
 /// Everything there is, as a person would list it: no handles, no inodes, rules in order. Tables and base chains with
@@ -250,15 +270,17 @@ fn listing(scene: &Scene) -> Vec<String> {
     let mut nft: Vec<String> = nft.collect();
     // the order of rules matters in their chain only, of everything else not at all
     nft.sort_by_key(|line| line.split(" handle ").next().map(str::to_owned));
-    let net = scene.host.net.dump().into_iter().map(|(subject, now)| format!("{subject:?} {}", now.digest()));
+    let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
+    let net = net.map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = scene.host.files.entries().iter().map(|(path, now)| format!("{path} {:?} {}", now.kind, now.size));
-    nft.into_iter().chain(net).chain(files).chain(mounted(&scene.host)).collect()
+    nft.into_iter().chain(net).chain(files).chain(legacy::listing(&scene.host)).chain(mounted(&scene.host)).collect()
 }
 
 pub(super) fn world(acts: &[(usize, bool, Act)], takes_part: impl Fn(&str) -> bool) -> Scene {
     let mut scene = Scene::new();
     scene.link("kernel", 2, "eth0", None, |_| {});
     scene.path("admin/root", "/etc", PathKind::Dir);
+    scene.legacy_table(&CHAINS[..2]);
     for (actor, is_inferred, act) in acts {
         scene.certainty = if *is_inferred { Certainty::Inferred } else { Certainty::Exact };
         if takes_part(ACTORS[*actor]) {
@@ -340,6 +362,7 @@ proptest! {
         let refused: Vec<_> = plan.refusals().iter().filter(|refusal| refusal.reason != Reason::KernelMade).collect();
         prop_assert!(refused.is_empty(), "{}", plan);
         prop_assert!(scene.host.ruleset.dump().is_empty());
+        prop_assert_eq!(scene.host.legacy.dump().len(), 3, "the table and its built-in chains");
         prop_assert_eq!(scene.host.files.entries().len(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Directories and files.
 
 use super::*;
+use crate::rollback::{Expectation, live::recorded_paths};
 
 fn cni() -> Scene {
     let mut scene = Scene::new();
@@ -93,4 +94,30 @@ fn a_file_with_further_names_is_refused_before_anything_is_done() {
     let plan = scene.plan(&kubernetes());
     assert!(plan.is_empty(), "{plan}");
     assert_eq!(*refused(&plan, "file /etc/cni/net.d/10-flannel.conflist"), Reason::FurtherNames { names: 2 });
+}
+
+#[test]
+fn the_proof_says_when_somebody_elses_file_is_gone() {
+    let mut scene = Scene::new();
+    scene.path("admin/root", "/etc/cni", PathKind::Dir);
+    scene.path("admin/root", "/etc/cni/own", PathKind::File);
+    scene.path(KUBE, "/etc/cni/kube", PathKind::File);
+    let planned = scene.plan(&kubernetes());
+    let before = scene.host.live(&recorded_paths(&scene.objects)).expect("reads");
+    let expectation = Expectation::new(&planned, &before).owned(&scene.objects);
+    assert_eq!(expectation.paths().len(), 3);
+    let remove = |scene: &mut Scene, path: &str| {
+        let path = abs(path);
+        let now = scene.host.files.get(&path).cloned().expect("there");
+        scene.host.remove_path(&path, &now).expect("removed");
+    };
+    remove(&mut scene, "/etc/cni/kube");
+    let verify = |scene: &mut Scene| expectation.verify(&scene.host.live(&expectation.paths()).expect("reads"));
+    let proof = verify(&mut scene);
+    assert!(proof.holds() && proof.others.iter().all(|it| it.before == it.after), "{proof:?}");
+    assert_eq!(proof.others.iter().map(|it| it.objects).sum::<u64>(), 2);
+    remove(&mut scene, "/etc/cni/own");
+    let proof = verify(&mut scene);
+    assert_eq!(proof.missing, ["file /etc/cni/own"]);
+    assert!(proof.others.iter().any(|it| it.before != it.after), "{proof:?}");
 }

@@ -11,6 +11,7 @@ use crate::host::restore::Restored;
 use crate::host::{ArchiveError, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::OperationId;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::mount::{MountSnapshot, MountSubject};
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::nft::NftSubject;
@@ -40,15 +41,21 @@ fn contents(host: &FakeHost) -> Vec<String> {
         })
         .collect();
     nft.sort_by_key(|line| line.split(" handle ").next().map(str::to_owned));
-    let net = host.net.dump().into_iter().map(|(subject, now)| format!("{subject:?} {}", now.digest()));
+    let net = host.net.dump().into_iter().chain(host.ipvs.dump());
+    let net = net.map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = host.files.entries().iter();
     let files = files.map(|(path, now)| format!("{path} {:?} {} {:o}", now.kind, now.size, now.mode));
-    nft.into_iter().chain(net).chain(files).chain(super::laws::mounted(host)).collect()
+    nft.into_iter()
+        .chain(net)
+        .chain(files)
+        .chain(super::legacy::listing(host))
+        .chain(super::laws::mounted(host))
+        .collect()
 }
 
 impl Scene {
     /// The archive of the reset that would be made now, as it is read back.
-    fn archive(&mut self, selection: &Selection) -> Archive {
+    pub(super) fn archive(&mut self, selection: &Selection) -> Archive {
         let live = self.live(selection);
         let plan = plan(&self.objects, &live, selection);
         let owner = selection.owner.clone();
@@ -60,7 +67,7 @@ impl Scene {
 }
 
 /// Undoes and checks the proof.
-fn undo(host: &mut FakeHost, archive: &Archive) -> UndoPlan {
+pub(super) fn undo(host: &mut FakeHost, archive: &Archive) -> UndoPlan {
     let live = host.live(&undo_paths(archive)).expect("the fake always answers");
     let plan = plan_undo(archive, &live, scope());
     let expectation = UndoExpectation::new(&plan, &live);
@@ -117,6 +124,10 @@ impl Host for Dying<'_> {
     fn delete_ip_set(&mut self, set: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;
         self.inner.delete_ip_set(set, expected)
+    }
+    fn delete_ipvs(&mut self, it: &IpvsSubject, expected: &IpvsSnapshot) -> Result<Removal, HostError> {
+        self.live_on()?;
+        self.inner.delete_ipvs(it, expected)
     }
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;
@@ -175,6 +186,10 @@ impl Host for Dying<'_> {
     fn mount(&mut self, mount: &MountSubject, content: &MountSnapshot) -> Result<(), HostError> {
         self.live_on()?;
         self.inner.mount(mount, content)
+    }
+    fn add_ipvs(&mut self, it: &IpvsSubject, content: &IpvsSnapshot) -> Result<(), HostError> {
+        self.live_on()?;
+        self.inner.add_ipvs(it, content)
     }
     fn restore_paths(
         &mut self,

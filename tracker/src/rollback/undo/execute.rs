@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{How, Restore, UndoPlan};
 use crate::causes::causes;
 use crate::host::archive::ArchivedFiles;
-use crate::host::{Host, HostError, NftAdd, NftBatch};
+use crate::host::{Host, HostError, LegacyEdit, NewChain, NewRule, NftAdd, NftBatch};
+use crate::model::digest::Digest;
+use crate::model::legacy::{LegacyItem, LegacyRule, LegacySnapshot, LegacySubject, LegacyTable};
 use crate::model::nft::{NftItem, NftSnapshot};
 use crate::model::operation::StepOutcome;
 use crate::model::path::{AbsPath, PathSnapshot};
@@ -13,8 +15,8 @@ use crate::model::subject::{Snapshot, Subject};
 use crate::model::sysctl::SysctlSnapshot;
 use crate::rollback::execution::{Execution, Run};
 
-/// Executes an undo: the nf_tables steps as one commit, then the others one by one. After a failed commit nothing else is
-/// tried; after that, a failing step does not stop the others.
+/// Executes an undo: the nf_tables steps as one commit, those of each legacy table as one replacement, then the others one
+/// by one. After a failed commit nothing else is tried; after that, a failing step does not stop the others.
 pub fn execute(
     plan: &UndoPlan,
     host: &mut dyn Host,
@@ -28,6 +30,13 @@ pub fn execute(
     nft.iter().filter_map(|step| addition(step)).for_each(|addition| batch.push(addition));
     if let Err(ended) = run.commit(host, &batch, &nft, &others) {
         return ended;
+    }
+    let (legacy, others): (Vec<&Restore>, Vec<&Restore>) =
+        others.into_iter().partition(|step| matches!(step.subject, Subject::Legacy(_)));
+    for (edit, steps) in edits(plan, &legacy) {
+        if let Err(ended) = run.replace(host, &edit, &steps) {
+            return ended;
+        }
     }
     let (tree, others): (Vec<&Restore>, Vec<&Restore>) =
         others.into_iter().partition(|step| matches!(step.subject, Subject::Path(_) | Subject::Mount(_)));
@@ -71,6 +80,37 @@ fn mount_point(step: &Restore) -> Option<&AbsPath> {
     }
 }
 
+/// The steps on each legacy table as one edit.
+fn edits<'a>(plan: &UndoPlan, steps: &[&'a Restore]) -> Vec<(LegacyEdit, Vec<&'a Restore>)> {
+    let mut edits: BTreeMap<&LegacyTable, (LegacyEdit, Vec<&Restore>)> = BTreeMap::new();
+    for step in steps {
+        let Subject::Legacy(LegacySubject { table, item }) = &step.subject else { continue };
+        let (edit, its) = edits.entry(table).or_insert_with(|| {
+            let expected = plan.tables.get(table).copied().unwrap_or(Digest([0; 16]));
+            (LegacyEdit::new(table.clone(), expected), Vec::new())
+        });
+        match (item, &step.snapshot, &step.how) {
+            (LegacyItem::Chain(name), _, How::AddLegacyChain(after)) => {
+                edit.chains.push(NewChain { name: name.clone(), after: after.clone() });
+            }
+            (LegacyItem::Chain(name), _, How::SetLegacyPolicy(policy)) => {
+                edit.policies.insert(name.clone(), *policy);
+            }
+            (
+                LegacyItem::Rule { chain, .. },
+                Snapshot::Legacy(LegacySnapshot::Rule(rule)),
+                How::AddLegacyRule { at, counters },
+            ) => {
+                let rule = LegacyRule { counters: *counters, ..rule.clone() };
+                edit.rules.push(NewRule { chain: chain.clone(), at: *at, rule });
+            }
+            _ => {}
+        }
+        its.push(step);
+    }
+    edits.into_values().collect()
+}
+
 fn outcome(step: &Restore, error: Option<String>) -> StepOutcome {
     StepOutcome { object: step.object, step: format!("restore {}", step.describe()), error }
 }
@@ -84,6 +124,7 @@ fn restore(host: &mut dyn Host, step: &Restore) -> Result<(), HostError> {
         (Subject::Link(ifindex), Snapshot::Link(link), How::Attach) => host.attach_link(*ifindex, link),
         (Subject::Address(address), Snapshot::Address(content), _) => host.add_address(address, content),
         (Subject::Route(route), Snapshot::Route(content), _) => host.add_route(route, content),
+        (Subject::Ipvs(ipvs), Snapshot::Ipvs(content), _) => host.add_ipvs(ipvs, content),
         (Subject::IpRule(rule), Snapshot::IpRule(content), _) => host.add_ip_rule(rule, content),
         (Subject::Mount(mount), Snapshot::Mount(content), _) => host.mount(mount, content),
         (Subject::Sysctl(name), Snapshot::Sysctl(SysctlSnapshot { value, before: Some(before) }), _) => {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::legacy;
 use super::links::KINDS;
 use super::nft::matches_ip_set;
+use crate::model::legacy::{LegacySnapshot, LegacySubject};
 use crate::model::subject::{Class, Snapshot, Subject};
 use crate::rollback::plan::Plan;
 
@@ -13,7 +15,10 @@ pub fn lost(plan: &Plan) -> BTreeMap<Class, usize> {
     let lose_sets = plan.steps().iter().any(|step| matches!(step.subject(), Subject::IpSet(_)));
     for step in plan.steps() {
         let is_lost = match (step.subject(), step.snapshot()) {
-            (Subject::IpSet(_) | Subject::Legacy(_), _) => true,
+            (Subject::IpSet(_), _) => true,
+            (Subject::Legacy(LegacySubject { table, .. }), Snapshot::Legacy(LegacySnapshot::Rule(rule))) => {
+                lose_sets && legacy::matches_ip_set(table.family, rule)
+            }
             (_, Snapshot::Traffic(_) | Snapshot::Neighbour(_)) => true,
             (_, Snapshot::Mount(mount)) => mount.is_namespace() || step.loses() > 0,
             (_, Snapshot::Nft(content)) => lose_sets && matches_ip_set(content),

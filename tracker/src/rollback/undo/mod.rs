@@ -6,6 +6,8 @@
 //! came to it) is left alone.
 
 mod execute;
+mod ipvs;
+mod legacy;
 mod links;
 mod lost;
 mod mounts;
@@ -17,9 +19,13 @@ mod place;
 mod proof;
 mod run;
 
+use std::collections::BTreeMap;
+
 use super::archive::{Archive, Item};
 use crate::host::Place;
-use crate::model::ids::{Generation, Ifindex, ObjectId};
+use crate::model::digest::Digest;
+use crate::model::ids::{ChainName, Generation, Ifindex, ObjectId};
+use crate::model::legacy::{LegacyPolicy, LegacyTable};
 use crate::model::link::LinkSnapshot;
 use crate::model::live::LiveState;
 use crate::model::object::Scope;
@@ -41,6 +47,17 @@ pub enum How {
     AddRule(Place),
     /// The policy of a base chain that is there.
     SetPolicy(u32),
+    /// A chain of a legacy table, behind this one; `None` for the place behind the built-in ones.
+    AddLegacyChain(Option<ChainName>),
+    /// A rule of a legacy table.
+    AddLegacyRule {
+        /// How many of the rules that its chain has now stand ahead of it.
+        at: usize,
+        /// Packets and bytes it had counted.
+        counters: [u64; 2],
+    },
+    /// The policy of a built-in chain of a legacy table.
+    SetLegacyPolicy(LegacyPolicy),
     /// A link that is there, to the controller it lost.
     Attach,
     /// A link, as one end of a veth pair or alone.
@@ -97,7 +114,7 @@ impl NotRestored {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use = "a plan does nothing until it is executed, and its refusals want to be read"]
 pub struct UndoPlan {
-    /// What comes back, in the order it is done; nf_tables first, as one commit.
+    /// What comes back, in the order it is done; nf_tables first, as one commit, then each legacy table as one replacement.
     pub steps: Vec<Restore>,
     /// What does not.
     pub refusals: Vec<NotRestored>,
@@ -105,6 +122,8 @@ pub struct UndoPlan {
     pub there: Vec<Item>,
     /// The nftables ruleset the plan was made for.
     pub generation: Generation,
+    /// The legacy tables the plan was made for, by their digests.
+    pub tables: BTreeMap<LegacyTable, Digest>,
 }
 
 /// The paths whose live state an undo needs: those archived, mount points, and the directories they were in.
@@ -132,8 +151,10 @@ pub fn plan_undo(archive: &Archive, live: &LiveState, scope: Scope) -> UndoPlan 
     if archive.scope == scope {
         coming = mounts::Coming::new(&kernel, live, &mut plan);
         nft::plan(archive, &kernel, live, &mut plan);
+        legacy::plan(archive, &kernel, live, &mut plan);
         let made = links::plan(&kernel, live, &mut plan);
         net::plan(&kernel, live, &made, &mut plan);
+        ipvs::plan(&kernel, live, &mut plan);
     } else {
         kernel.into_iter().for_each(|item| plan.refuse(item, Obstacle::OtherBoot));
     }

@@ -16,7 +16,7 @@ const RTPROT_RA: u8 = 9;
 
 /// Plans them; `links` are those there afterwards.
 pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>, plan: &mut UndoPlan) {
-    let all = live.rt.iter().chain(&live.ip_sets).chain(&live.legacy);
+    let all = live.rt.iter().chain(&live.ip_sets);
     let now: BTreeMap<&Subject, &Snapshot> = all.map(|(subject, now)| (subject, now)).collect();
     let mut wanted: Vec<((u8, bool), &Item)> = Vec::new();
     for item in items {
@@ -32,19 +32,13 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, links: &BTreeSet<Ifindex>,
                 plan.refuse(item, Obstacle::IpSet);
                 continue;
             }
-            (Subject::Legacy(_), content)
-                if now.get(&item.subject).is_none_or(|now| now.digest() != content.digest()) =>
-            {
-                plan.refuse(item, Obstacle::Legacy);
-                continue;
-            }
             // its value is compared by the host
             (Subject::Sysctl(_), _) => ((3, false), BTreeSet::new()),
             (_, Snapshot::Traffic(_) | Snapshot::Neighbour(_)) if !now.contains_key(&item.subject) => {
                 plan.refuse(item, Obstacle::Traffic);
                 continue;
             }
-            (Subject::IpRule(_) | Subject::IpSet(_) | Subject::Legacy(_), _) => ((2, false), BTreeSet::new()),
+            (Subject::IpRule(_) | Subject::IpSet(_), _) => ((2, false), BTreeSet::new()),
             _ => continue,
         };
         match now.get(&item.subject) {

@@ -26,8 +26,6 @@ pub enum Obstacle {
     IpSet,
     /// Qdiscs, classes, filters and neighbours are not made anew.
     Traffic,
-    /// Legacy tables are not put back.
-    Legacy,
     /// What a network namespace's name stood for is gone.
     Namespace,
     /// No mount shows what was mounted, and it was not in memory.
@@ -49,7 +47,6 @@ impl fmt::Display for Obstacle {
             Self::Kind(kind) => write!(f, "links of kind `{kind}` cannot be made of what is recorded"),
             Self::IpSet => f.write_str("IP sets, and rules that match them, are not put back"),
             Self::Traffic => f.write_str("traffic control and neighbours are not made anew"),
-            Self::Legacy => f.write_str("rules, chains and policies of legacy tables are not put back"),
             Self::Namespace => f.write_str("the network namespace it gave a name to is gone"),
             Self::Filesystem(fs_type) => write!(f, "{fs_type} is mounted by programs of its own"),
             Self::PartOfRule => f.write_str("a chain that is part of a rule has no name to be made by"),
@@ -69,13 +66,9 @@ impl Obstacle {
             Self::SetSince => "leave it, or set it by hand",
             Self::OtherBoot => "start its owner: kernel objects do not outlive a boot",
             Self::PeerElsewhere => "restart the pod or container it belonged to",
-            Self::Namespace
-            | Self::Filesystem(_)
-            | Self::Kind(_)
-            | Self::PartOfRule
-            | Self::IpSet
-            | Self::Traffic
-            | Self::Legacy => "start its owner, which makes it anew",
+            Self::Namespace | Self::Filesystem(_) | Self::Kind(_) | Self::PartOfRule | Self::IpSet | Self::Traffic => {
+                "start its owner, which makes it anew"
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::model::live::LiveState;
 use crate::model::nft::{NftItem, NftSubject, TableRef};
 use crate::model::path::AbsPath;
 use crate::model::subject::{Snapshot, Subject, describe};
+use crate::rollback::legacy::LegacyExpectation;
 use crate::rollback::verify::{Proof, goes_by_itself};
 
 /// What must be true after an undo, taken before it is executed.
@@ -17,6 +18,7 @@ use crate::rollback::verify::{Proof, goes_by_itself};
 pub struct UndoExpectation {
     steps: Vec<Restore>,
     stays: BTreeMap<Subject, (Digest, String)>,
+    legacy: LegacyExpectation,
     paths: BTreeSet<AbsPath>,
 }
 
@@ -25,12 +27,13 @@ impl UndoExpectation {
     pub fn new(plan: &UndoPlan, before: &LiveState) -> Self {
         let set: BTreeSet<&Subject> =
             plan.steps.iter().filter(|step| matches!(step.how, How::SetPolicy(_))).map(|step| &step.subject).collect();
-        let kernel = before.nft.iter().chain(&before.rt);
+        let kernel = before.nft.iter().chain(&before.rt).chain(&before.ipvs);
         let stays = kernel
             .filter(|(subject, now)| !set.contains(subject) && !goes_by_itself(now))
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
             .collect();
-        Self { steps: plan.steps.clone(), stays, paths: paths_of(plan) }
+        let legacy = LegacyExpectation::of_undo(&plan.steps, before);
+        Self { steps: plan.steps.clone(), stays, legacy, paths: paths_of(plan) }
     }
 
     /// The paths to read for [`UndoExpectation::verify`].
@@ -41,7 +44,7 @@ impl UndoExpectation {
     /// Holds the live state afterwards against the expectation; `remaining` of the proof is what did not come back.
     pub fn verify(&self, after: &LiveState) -> Proof {
         let now: BTreeMap<&Subject, &Snapshot> =
-            after.nft.iter().chain(&after.rt).map(|(subject, now)| (subject, now)).collect();
+            after.nft.iter().chain(&after.rt).chain(&after.ipvs).map(|(subject, now)| (subject, now)).collect();
         let mut rules: BTreeMap<(&TableRef, &ChainName, Digest), usize> = BTreeMap::new();
         for (subject, content) in &after.nft {
             if let Subject::Nft(NftSubject { table, item: NftItem::Rule { chain, .. } }) = subject
@@ -69,6 +72,8 @@ impl UndoExpectation {
                 }
                 // the host read it back
                 Subject::Sysctl(_) => true,
+                // by content, not by name: below
+                Subject::Legacy(_) => true,
                 subject => now.get(subject).is_some_and(|found| found.digest() == step.snapshot.digest()),
             };
             proof.remaining.extend((!is_back).then(|| step.describe()));
@@ -80,6 +85,7 @@ impl UndoExpectation {
                 Some(_) => {}
             }
         }
+        self.legacy.verify(after, &mut proof);
         proof
     }
 }
