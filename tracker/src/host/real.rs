@@ -5,17 +5,18 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::{
-    ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, ipvs, legacy, nft,
-    restore, rtnetlink, sysctl,
+    ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, ipvs, legacy, mounts,
+    nft, restore, rtnetlink, sysctl,
 };
-use crate::capture::mounts::MountTable;
+use crate::capture::mounts::{Mount, MountTable};
 use crate::capture::{self, CaptureError};
 use crate::decode::rtnl::fill_names;
-use crate::model::ids::{Ifindex, Ifname};
+use crate::model::ids::{Generation, Ifindex, Ifname};
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::mount::{MountSnapshot, MountSubject};
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
@@ -32,25 +33,15 @@ pub struct RealHost;
 
 impl Host for RealHost {
     fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError> {
-        let dump = capture::nfnetlink::dump().map_err(unread("the nftables ruleset"))?;
-        if let Some(message) = dump.undecoded.first() {
-            // an object nobody can see might refer to what is to go
-            let source = io::Error::new(io::ErrorKind::InvalidData, message.reason.to_string());
-            return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
-        }
-        let mut rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
-        name_links(&mut rt);
-        let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
-        let ipvs = capture::ipvs::dump().map_err(unread("IPVS services"))?;
-        let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
-        let (generation, nft) = (dump.generation, dump.objects);
-        let mut live = LiveState { generation, nft, rt, ip_sets, ipvs, legacy, ..LiveState::default() };
-        if !paths.is_empty() {
-            let mounts = capture::mounts::mounts().map_err(unread("the mount table"))?;
-            live.mounts = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
-            read_paths(&MountTable::new(mounts), paths, &mut live)?;
-        }
-        Ok(live)
+        let (generation, nft) = ruleset()?;
+        all_but_ruleset(paths, generation, nft)
+    }
+
+    /// The ruleset of a generation is always the same, but for elements that come and go with packets, which nothing rests on.
+    fn live_again(&mut self, paths: &[AbsPath], earlier: LiveState) -> Result<LiveState, HostError> {
+        let now = capture::nfnetlink::generation().map_err(unread("the nftables generation"))?;
+        let (generation, nft) = if now == earlier.generation { (now, earlier.nft) } else { ruleset()? };
+        all_but_ruleset(paths, generation, nft)
     }
 
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
@@ -105,6 +96,19 @@ impl Host for RealHost {
         files::remove(path, expected)
     }
 
+    fn unmount(
+        &mut self,
+        mount: &MountSubject,
+        expected: &MountSnapshot,
+        losing: Option<&BTreeMap<AbsPath, PathSnapshot>>,
+    ) -> Result<Removal, HostError> {
+        mounts::unmount(mount, expected, losing)
+    }
+
+    fn mount(&mut self, mount: &MountSubject, content: &MountSnapshot) -> Result<(), HostError> {
+        mounts::mount(mount, content)
+    }
+
     fn create_link(
         &mut self,
         link: (Ifindex, &LinkSnapshot),
@@ -148,6 +152,38 @@ impl Host for RealHost {
     }
 }
 
+/// The generation of the nftables ruleset, and everything in it.
+fn ruleset() -> Result<(Generation, Vec<(Subject, Snapshot)>), HostError> {
+    let dump = capture::nfnetlink::dump().map_err(unread("the nftables ruleset"))?;
+    if let Some(message) = dump.undecoded.first() {
+        // an object nobody can see might refer to what is to go
+        let source = io::Error::new(io::ErrorKind::InvalidData, message.reason.to_string());
+        return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
+    }
+    Ok((dump.generation, dump.objects))
+}
+
+/// Reads everything else.
+fn all_but_ruleset(
+    paths: &[AbsPath],
+    generation: Generation,
+    nft: Vec<(Subject, Snapshot)>,
+) -> Result<LiveState, HostError> {
+    let mut rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
+    name_links(&mut rt);
+    let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
+    let ipvs = capture::ipvs::dump().map_err(unread("IPVS services"))?;
+    let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
+    let mut live = LiveState { generation, nft, rt, ip_sets, ipvs, legacy, ..LiveState::default() };
+    let all = capture::mounts::mounts().map_err(unread("the mount table"))?;
+    live.mounts = all.iter().map(Mount::object).collect();
+    live.places = all.iter().map(|mount| (mount.id, mount.place())).collect();
+    let table = MountTable::new(all);
+    mounts::look(&table, paths, &mut live);
+    read_paths(&table, paths, &mut live)?;
+    Ok(live)
+}
+
 fn unread(object: &'static str) -> impl Fn(CaptureError) -> HostError {
     move |error| HostError::Io { operation: "read", object: object.to_owned(), source: io::Error::other(error) }
 }
@@ -178,7 +214,9 @@ fn read_paths(mounts: &MountTable, paths: &[AbsPath], live: &mut LiveState) -> R
             // what is mounted right on it may hang, and keeps it from going anyway
             Some(_) if mounts.hang_risk(path).is_some() => {}
             Some(PathSnapshot { kind: PathKind::Dir, .. }) => {
-                live.children.extend(names_in(path)?.map(|names| (path.clone(), names)));
+                let is_covered = mounts.of(path).is_some_and(|mount| mount.mount_point == *path);
+                let names = if is_covered { covered_names_in(path)? } else { names_in(path)? };
+                live.children.extend(names.map(|names| (path.clone(), names)));
             }
             Some(_) => match std::fs::symlink_metadata(path.as_path()) {
                 Ok(file) if file.nlink() > 1 => drop(live.names.insert(path.clone(), file.nlink())),
@@ -203,6 +241,17 @@ fn names_in(directory: &AbsPath) -> Result<Option<BTreeSet<AbsPath>>, HostError>
     for entry in entries {
         let entry = entry.map_err(failed)?;
         names.extend(AbsPath::new(&entry.path()));
+    }
+    Ok(Some(names))
+}
+
+/// As [`names_in`] for a directory on which something is mounted: what is in the directory itself.
+fn covered_names_in(directory: &AbsPath) -> Result<Option<BTreeSet<AbsPath>>, HostError> {
+    let failed = |source| HostError::Io { operation: "read directory", object: format!("`{directory}`"), source };
+    let Some(found) = capture::entry::inspect_path(directory).map_err(failed)? else { return Ok(None) };
+    let mut names = BTreeSet::new();
+    for name in capture::entry::names_of(&found.fd).map_err(failed)? {
+        names.extend(capture::mounts::child(directory, &name));
     }
     Ok(Some(names))
 }

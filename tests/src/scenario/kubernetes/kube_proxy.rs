@@ -29,6 +29,11 @@ impl Mode {
         }
     }
 
+    /// In IPVS mode kube-proxy deletes every service that is not its own, but those it is told not to.
+    fn options(self) -> &'static [&'static str] {
+        if self == Self::Ipvs { &["--ipvs-exclude-cidrs=192.0.2.0/24"] } else { &[] }
+    }
+
     /// What its first rules hold.
     fn first(self) -> &'static str {
         match self {
@@ -92,6 +97,7 @@ impl<'a> KubeProxy<'a> {
             // the machine's own, not the network namespace's
             .args(["--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0"])
             .arg("--conntrack-tcp-timeout-close-wait=0")
+            .args(mode.options())
             .args(["--metrics-bind-address=127.0.0.1:10249", "--healthz-bind-address=127.0.0.1:10256", "--v=2"])
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdout(log.try_clone()?)

@@ -64,9 +64,9 @@ impl<K: Ord> LookState<K> {
     }
 
     /// Looks at everything from time to time, if there `is_any`thing to look at.
-    pub(super) fn ask_again(&mut self, is_any: bool) {
+    pub(super) fn ask_again(&mut self, is_any: impl FnOnce() -> bool) {
         let every = if self.has_failed { TRY_AGAIN } else { LOOK_EVERY };
-        if self.last.elapsed() >= every && (self.has_failed || is_any) {
+        if self.last.elapsed() >= every && (self.has_failed || is_any()) {
             self.has_failed = false;
             self.last = Instant::now();
             self.ask(Wanted::All);
@@ -121,8 +121,9 @@ impl Recorder {
 
     /// Looks from time to time.
     pub(super) fn look_again(&mut self) {
-        self.looks.ask_again(!self.world.ip_sets().is_empty());
-        self.ipvs.looks.ask_again(self.world.has_ipvs() || capture::ipvs::is_loaded());
+        let world = &self.world;
+        self.looks.ask_again(|| !world.ip_sets().is_empty());
+        self.ipvs.looks.ask_again(|| world.has_ipvs() || capture::ipvs::is_loaded());
     }
 
     /// Records what a look found.

@@ -9,6 +9,7 @@ mod ipsets;
 mod ipvs;
 mod legacy;
 mod links;
+mod mounts;
 mod nft;
 mod paths;
 mod register;
@@ -16,7 +17,8 @@ mod routes;
 mod sysctls;
 mod traffic;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::check::Preconditions;
 use super::earlier::Earlier;
@@ -62,6 +64,7 @@ pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, select
     let Draft { mut steps, refusals, kept, implied } = draft;
     steps.sort_by_cached_key(|step| (step.action().phase(), nft::deletion_order(step.subject(), step.snapshot())));
     let preconditions = Preconditions::of(&steps, live);
+    let (steps, kept, implied) = (Arc::new(steps), Arc::new(kept), Arc::new(implied));
     Plan { steps, refusals, kept, implied, generation: live.generation, preconditions }
 }
 
@@ -113,16 +116,13 @@ fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
 
 /// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
 fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
-    let there = live.nft.iter().chain(&live.legacy).chain(&live.rt).chain(&live.ip_sets).chain(&live.ipvs);
-    let there: BTreeSet<&Subject> = there.map(|(subject, _)| subject).collect();
+    let there =
+        live.nft.iter().chain(&live.legacy).chain(&live.rt).chain(&live.ip_sets).chain(&live.ipvs).chain(&live.mounts);
+    let there: HashSet<&Subject> = there.map(|(subject, _)| subject).collect();
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),
             Subject::Xtables { .. } | Subject::Sysctl(_) => false,
-            Subject::Mount(_) => {
-                draft.keep(object, KeptReason::Mount);
-                false
-            }
             subject => !there.contains(subject),
         };
         if is_gone {
