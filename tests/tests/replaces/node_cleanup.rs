@@ -6,7 +6,8 @@ use super::kubeadm::{CLIENT, answers_outside};
 use super::twins::Case;
 use super::{admin, kubernetes};
 
-const SCRIPT: &str = r"rm -rf /etc/ceph /etc/cni /etc/kubernetes /opt/cni /opt/rke /run/calico /run/flannel \
+const SCRIPT: &str = r"for mounted in $(mount -t tmpfs | awk '$3 ~ /^\/var\/lib\/(kubelet|rancher)/ { print $3 }'); do umount $mounted; done
+rm -rf /etc/ceph /etc/cni /etc/kubernetes /opt/cni /opt/rke /run/calico /run/flannel \
   /var/lib/calico /var/lib/weave /var/lib/etcd /var/lib/cni /var/lib/kubelet
 for link in flannel.1 cni0 tunl0 $(ip -o link show | sed -nE 's/^[0-9]+: ((cali|veth)[^:@]*).*/\1/p'); do
   ip link delete $link
@@ -46,6 +47,7 @@ ip link set flannel.1 up; ip route add 10.244.1.0/24 via 10.244.1.0 dev flannel.
 
 const KUBELET: &str = "mkdir -p /var/lib/kubelet/pods/uid/volumes /etc/kubernetes/ssl /var/lib/etcd/member /opt/rke/etcd-snapshots
 echo state > /var/lib/kubelet/cpu_manager_state; echo wal > /var/lib/etcd/member/wal; echo snap > /opt/rke/etcd-snapshots/one
+mkdir /var/lib/kubelet/pods/uid/volumes/token; mount -t tmpfs tmpfs /var/lib/kubelet/pods/uid/volumes/token
 chmod 700 /var/lib/etcd; umask 077; echo key > /etc/kubernetes/ssl/kube-ca-key.pem; ln -s ../ssl /etc/kubernetes/ssl/self";
 
 const DIRS: [&str; 12] = [
