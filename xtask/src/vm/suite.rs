@@ -37,7 +37,7 @@ const PLAIN: Tests =
     Tests { name: "", program: "", only: &[], except: &[], modules: &[], packages: &[], seconds: 600, is_usual: false };
 
 /// How a step is added: tests/README.md, "Other kernels".
-const TESTS: [Tests; 7] = [
+const TESTS: [Tests; 8] = [
     Tests { name: "BPF programs", program: "bpf", is_usual: true, ..PLAIN },
     Tests {
         name: "provenance",
@@ -54,6 +54,13 @@ const TESTS: [Tests; 7] = [
     },
     Tests { name: "legacy", program: "legacy", ..PLAIN },
     Tests { name: "classes", program: "classes", ..PLAIN },
+    Tests {
+        name: "ebtables",
+        program: "ebtables",
+        modules: &["ebtables", "ebtable_filter", "ebtable_nat"],
+        packages: &[("/usr/sbin/ebtables-legacy", "ebtables")],
+        ..PLAIN
+    },
     Tests { name: "ipsets", program: "ipsets", modules: &["ip_set"], ..PLAIN },
 ];
 
