@@ -13,7 +13,7 @@ use crate::{Result, wait};
 pub struct Canonical(pub BTreeMap<&'static str, String>);
 
 /// What is dumped and how.
-const DUMPS: [(&str, &str); 11] = [
+const DUMPS: [(&str, &str); 12] = [
     ("iptables-save", "iptables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("ip6tables-save", "ip6tables-nft-save | sed -E '/^#/d; s/\\[[0-9]+:[0-9]+\\]/[0:0]/'"),
     ("nft list ruleset", "nft --stateless list ruleset"),
@@ -25,6 +25,7 @@ const DUMPS: [(&str, &str); 11] = [
     ("ip route", "ip route show table all; ip -6 route show table all | sed -E 's/ expires [0-9]+sec//'"),
     ("ip rule", "ip rule show; ip -6 rule show"),
     ("ipset save", "ipset save | sed -E 's/ initval 0x[0-9a-f]+//' | sort"),
+    ("ipvsadm", "if test -e /proc/net/ip_vs; then ipvsadm -Sn; fi"),
     (
         "sysctl",
         "sysctl -a --ignore --pattern '^net[.](ipv[46][.](conf|ip_forward)|bridge)' 2>/dev/null | grep -v stable_secret",

@@ -1,9 +1,9 @@
-//! Netlink requests: `sendto`, `sendmsg` and `sendmmsg` on rtnetlink and nfnetlink sockets.
+//! Netlink requests: `sendto`, `sendmsg` and `sendmmsg` on rtnetlink, nfnetlink and generic netlink sockets.
 //!
 //! The opening record is sent at the entry of the system call. Netlink is handled synchronously within the call, so by
 //! the time any listener gets a notification of what the request did, its record is in the ring.
 //!
-//! Not recorded: requests that only ask, see [`is_question`].
+//! Not recorded: requests that only ask, see [`is_question`]; of generic netlink, what does not begin like a change of IPVS.
 //! Not seen: `write` and `writev` on a netlink socket, io_uring, system calls of 32-bit programs (these tracepoints do
 //! not fire for them), and all but the first message of a `sendmmsg`.
 
@@ -15,7 +15,7 @@ use tracker_ebpf::abi::{LENGTH_IS_LOWER_BOUND, REQUEST_BYTES, RequestClosed, Req
 
 use crate::kernel::{Address, read_user, read_user_bytes};
 use crate::send;
-use crate::socket::{self, AF_NETLINK, NetlinkSocket};
+use crate::socket::{self, AF_NETLINK, NETLINK_GENERIC, NetlinkSocket};
 use crate::task;
 
 /// Fragments of a message whose lengths are added up.
@@ -180,6 +180,9 @@ fn starts_like_netlink(call: &Call) -> bool {
 /// once for every chain, which would fill the ring.
 #[inline(always)]
 fn is_question(call: &Call, protocol: u32) -> bool {
+    if protocol == NETLINK_GENERIC as u32 {
+        return !may_be_ipvs(call);
+    }
     if call.flags != 0 || call.first.bytes < 8 {
         return false;
     }
@@ -187,6 +190,19 @@ fn is_question(call: &Call, protocol: u32) -> bool {
     let Some(kind) = read_user::<u16>(call.first.base + 4) else { return false };
     let is_only = (u64::from(length) + 3) & !3 >= call.total;
     is_only && request::is_question(protocol, kind)
+}
+
+/// Whether the first message can be about IPVS; one whose beginning cannot be read at once may be.
+#[inline(always)]
+fn may_be_ipvs(call: &Call) -> bool {
+    const HEAD: u64 = size_of::<request::GenericHead>() as u64;
+    if call.first.bytes < HEAD && call.first.bytes < call.total {
+        return true;
+    }
+    match read_user::<request::GenericHead>(call.first.base) {
+        Some(head) => request::may_be_ipvs(&head),
+        None => true,
+    }
 }
 
 #[inline(always)]

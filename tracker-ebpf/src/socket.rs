@@ -9,6 +9,8 @@ pub(crate) const AF_NETLINK: u16 = 16;
 const NETLINK_ROUTE: u16 = 0;
 /// `NETLINK_NETFILTER`.
 const NETLINK_NETFILTER: u16 = 12;
+/// `NETLINK_GENERIC`.
+pub(crate) const NETLINK_GENERIC: u16 = 16;
 
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
@@ -96,7 +98,7 @@ impl NetlinkSocket {
             return None;
         }
         let protocol = sock.read::<u16>(offset!(sock_protocol))?;
-        if protocol != NETLINK_ROUTE && protocol != NETLINK_NETFILTER {
+        if protocol != NETLINK_ROUTE && protocol != NETLINK_NETFILTER && protocol != NETLINK_GENERIC {
             return None;
         }
         if !descriptor.is_socket() {

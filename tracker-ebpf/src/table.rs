@@ -1,4 +1,7 @@
-//! Legacy xtables: a table is replaced as a whole by one `setsockopt`, and the kernel notifies nobody.
+//! What is asked for by `setsockopt`: replacements of legacy xtables tables, and changes of IPVS as tools make them that know
+//! no generic netlink.
+//!
+//! A legacy table is replaced as a whole by one call, and the kernel notifies nobody.
 //!
 //! What the table is replaced with is copied at the entry of the call, so that it belongs to this very call. It has a
 //! ring of its own: a large table must not take the room of other records. What does not fit is left out, and the record
@@ -8,14 +11,17 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::{map, tracepoint};
 use aya_ebpf::maps::{HashMap, RingBuf};
 use aya_ebpf::programs::TracePointContext;
-use tracker_ebpf::abi::sockopt::{ARPT_SO_SET_REPLACE, EBT_SO_SET_ENTRIES, IPT_SO_SET_REPLACE, SOL_IP, SOL_IPV6};
+use tracker_ebpf::abi::sockopt::{
+    ARPT_SO_SET_REPLACE, EBT_SO_SET_ENTRIES, IP_VS_SO_SET_ADD, IP_VS_SO_SET_EDITDEST, IPT_SO_SET_REPLACE, IPVS_BYTES,
+    SOL_IP, SOL_IPV6,
+};
 use tracker_ebpf::abi::{
-    ABI_VERSION, BRIDGE_ENTRIES_AT, BRIDGE_HEAD_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk,
-    TableOpened, TableReplaced, kind,
+    ABI_VERSION, BRIDGE_ENTRIES_AT, BRIDGE_HEAD_BYTES, IS_SOCKOPT, RequestOpened, TABLE_CHUNK_BYTES, TABLE_CHUNKS,
+    TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, kind,
 };
 
 use crate::kernel::{read_user, read_user_bytes, read_user_whole};
-use crate::request::{argument, result};
+use crate::request::{self, argument, result};
 use crate::send;
 use crate::socket::{self, Descriptor};
 use crate::task;
@@ -52,6 +58,10 @@ pub(crate) fn netdeed_setsockopt(ctx: TracePointContext) -> u32 {
         SOL_IPV6 => option == IPT_SO_SET_REPLACE,
         _ => false,
     };
+    if level == SOL_IP && option >= IP_VS_SO_SET_ADD && option <= IP_VS_SO_SET_EDITDEST {
+        ask_ipvs(&ctx, option);
+        return 0;
+    }
     if !replaces {
         return 0;
     }
@@ -76,6 +86,32 @@ pub(crate) fn netdeed_setsockopt(ctx: TracePointContext) -> u32 {
         send::lost(kind::TABLE_REPLACED);
     }
     0
+}
+
+/// Tells what is asked of IPVS.
+#[inline(always)]
+fn ask_ipvs(ctx: &TracePointContext, option: u32) {
+    let Some(descriptor) = Descriptor::open(argument(ctx, 0)) else { return };
+    if !descriptor.is_socket() {
+        return;
+    }
+    let Some((mut entry, sequence)) = send::reserve::<RequestOpened>(kind::REQUEST_OPENED) else { return };
+    let record = entry.as_mut_ptr();
+    // SAFETY: the record is reserved ring memory, whose data has room for as much.
+    unsafe {
+        task::fill_header(&raw mut (*record).header, kind::REQUEST_OPENED, sequence);
+        (*record).protocol = option;
+        (*record).portid = 0;
+        (*record).netns = socket::netns(descriptor.sock).unwrap_or(0);
+        (*record).flags = IS_SOCKOPT;
+        let (value, bytes) = (argument(ctx, 3), argument(ctx, 4));
+        (*record).data_bytes = read_user_bytes((&raw mut (*record).data).cast(), IPVS_BYTES as u32, value, bytes);
+        (*record).total_bytes = u64::from((*record).data_bytes);
+        (*record).reserved = 0;
+        task::fill_ancestry(&raw mut (*record).ancestry);
+    }
+    entry.submit(send::QUIETLY);
+    request::begin(descriptor.sock);
 }
 
 /// The same call, after [`netdeed_setsockopt`] found that it replaces a table: copies what it is replaced with. A program
@@ -205,7 +241,10 @@ fn copy(opened: u64, (from, first): (u64, u64), total: u64) -> u32 {
 pub(crate) fn netdeed_setsockopt_done(ctx: TracePointContext) -> u32 {
     let thread = task::current_ids();
     // SAFETY: only this thread inserts and removes its own key, so the value cannot be replaced while it is read.
-    let Some(replacing) = (unsafe { REPLACING.get(thread) }) else { return 0 };
+    let Some(replacing) = (unsafe { REPLACING.get(thread) }) else {
+        request::close(result(&ctx));
+        return 0;
+    };
     let replacing = *replacing;
     let _ = REPLACING.remove(thread);
     if let Some((mut entry, sequence)) = send::reserve::<TableReplaced>(kind::TABLE_REPLACED) {

@@ -6,8 +6,10 @@ mod watched;
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::time::Duration;
 
 use netdeed_tests::namespace::{in_mount_namespace, sh};
+use netdeed_tests::wait;
 use netdeed_tracker::capture::fanotify::{Limits, Watch};
 use netdeed_tracker::capture::roots::{Depth, Root};
 use netdeed_tracker::capture::scan::snapshot;
@@ -95,6 +97,37 @@ fn a_file_written_aside_and_renamed_keeps_its_identity() {
         std::fs::remove_file(top.join("10-net.conflist")).expect("remove");
         watched.drain();
         expect(&watched.events(), &[(Deleted, "10-net.conflist", false)]);
+    });
+}
+
+#[test]
+fn both_halves_of_a_move_are_told_in_one_turn() {
+    const MOVES: usize = 3_000;
+    in_mount_namespace(|top| {
+        std::fs::write(top.join("f0"), "x").expect("write");
+        let mut watched = Watched::new(top, &[root(top)], Limits::default());
+        let dir = top.to_owned();
+        // a reader that never sleeps comes between the halves now and then
+        let mover = std::thread::spawn(move || {
+            for number in 0..MOVES {
+                let name = |number| dir.join(format!("f{number}"));
+                std::fs::rename(name(number), name(number + 1)).expect("rename");
+            }
+        });
+        let mut arrived = 0;
+        wait::until("all moves", Duration::from_secs(60), || {
+            for budget in [1, 100] {
+                watched.drain_with(budget);
+                let of = |event| watched.told.iter().filter(|told| told.event == event).count();
+                assert_eq!(of(MovedOut), of(MovedIn), "{:?}", watched.told);
+                arrived += of(MovedIn);
+                watched.told.clear();
+            }
+            (arrived == MOVES).then_some(())
+        })
+        .expect("all are told");
+        mover.join().expect("moved");
+        assert_eq!(watched.losses, 0);
     });
 }
 

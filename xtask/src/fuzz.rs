@@ -18,8 +18,8 @@ pub(crate) struct FuzzArguments {
 }
 
 /// Names in `tests/fuzz/src/targets.rs`.
-const TARGETS: [&str; 10] =
-    ["nft", "expressions", "xt", "rtnl", "request", "task", "fanotify", "legacy", "ipset", "ioctl"];
+const TARGETS: [&str; 11] =
+    ["nft", "expressions", "xt", "rtnl", "request", "task", "fanotify", "legacy", "ipset", "ipvs", "ioctl"];
 
 /// Where the program runs; named so that build scripts are not instrumented.
 const TRIPLE: &str =

@@ -141,6 +141,12 @@ fn named(words: &[&str]) -> Result<WhoQuery, CliError> {
         ("link", [name]) => WhoQuery { name: owned(name), ..class("link") },
         ("route", [destination, ..]) => WhoQuery { destination: owned(destination), ..class("route") },
         ("address", [address, ..]) => WhoQuery { address: owned(address), ..class("address") },
+        ("ipset", [name]) => WhoQuery { name: owned(name), ..class("ipset") },
+        ("member", [name, member]) => WhoQuery { name: owned(name), member: owned(member), ..class("ipset") },
+        ("ipvs", [protocol, service]) => WhoQuery { name: Some(format!("{protocol} {service}")), ..class("ipvs") },
+        ("destination", [protocol, service, at]) => {
+            WhoQuery { name: Some(format!("{protocol} {service}")), destination: owned(at), ..class("ipvs") }
+        }
         ("dir" | "file", [path]) => WhoQuery { path: owned(path), ..class(first) },
         _ => return Err(wrong()),
     })
@@ -189,10 +195,15 @@ mod tests {
             ("route 10.0.0.0/8 dev cni0", "route 10.0.0.0/8"),
             ("/etc/cni/net.d", "path /etc/cni/net.d"),
             ("dir /etc/cni/net.d", "path /etc/cni/net.d"),
+            ("member KUBE-CLUSTER-IP 10.96.0.1,tcp:443", "member KUBE-CLUSTER-IP 10.96.0.1,tcp:443"),
+            ("ipvs tcp 10.96.0.1:443", "ipvs tcp 10.96.0.1:443"),
+            ("destination fwmark 7 10.0.0.1:80", "destination fwmark 7 10.0.0.1:80"),
         ] {
             assert_eq!(locator(words).as_deref(), Some(expected), "{words}");
         }
-        for words in ["rule filter FORWARD", "rule filter FORWARD x", "chain", "cni0", "etc/cni", "link a b"] {
+        for words in
+            ["rule filter FORWARD", "rule filter FORWARD x", "chain", "cni0", "etc/cni", "link a b", "ipvs tcp"]
+        {
             assert_eq!(locator(words), None, "{words}");
         }
     }

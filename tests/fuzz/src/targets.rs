@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use netdeed_tracker::capture::fanotify;
 use netdeed_tracker::decode::ipset::Listing as IpSets;
 use netdeed_tracker::decode::legacy::{self, Layout, TableInfo};
-use netdeed_tracker::decode::{ioctl, ipset, nft, request, rtnl, task};
+use netdeed_tracker::decode::{ioctl, ipset, ipvs, nft, request, rtnl, task};
 use netdeed_tracker::model::digest::DigestBuilder;
 use netdeed_tracker::model::ids::Handle;
 use netdeed_tracker::model::legacy::{LegacyFamily, LegacyTable, table_digest};
 use netdeed_tracker::model::nft::{ElementSnapshot, Family, NftSnapshot, NftSubject, RuleSnapshot, SetSnapshot};
 use netdeed_tracker::model::observation::Observation;
-use netdeed_tracker::model::subject::{Snapshot, Subject};
+use netdeed_tracker::model::subject::{Snapshot, Subject, describe};
 use netdeed_tracker::render::{self, Handles, Listing, Rendered, Ruleset, SetContent, Surroundings};
 use netlink_packet_core::NetlinkBuffer;
 
@@ -32,6 +32,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("fanotify", fanotify_events),
     ("legacy", legacy_tables),
     ("ipset", ip_sets),
+    ("ipvs", ipvs_services),
     ("ioctl", ioctls),
 ];
 
@@ -224,6 +225,33 @@ fn ip_sets(data: &[u8]) {
     }
     for (subject, snapshot) in listing.into_objects() {
         let _ = (format!("{subject:?}"), format!("{snapshot:?}"));
+    }
+}
+
+/// First byte: 0 the attributes of an answer, 1 a request over generic netlink, 2 one by `setsockopt`.
+fn ipvs_services(data: &[u8]) {
+    let Some((first, bytes)) = data.split_first() else { return };
+    match first & 3 {
+        0 => {
+            let family = if first & 4 == 0 { 2 } else { 10 };
+            let _ = ipvs::family_of(bytes);
+            let (Some((service, settings)), destination) = (ipvs::service(bytes), ipvs::destination(family, bytes))
+            else {
+                return;
+            };
+            let text = service.to_string();
+            assert_eq!(text.parse(), Ok(service), "{text}");
+            let listed = ipvs::ListedService { service, settings, destinations: destination.into_iter().collect() };
+            for (subject, snapshot) in ipvs::into_objects(vec![listed]) {
+                let _ = (describe(&subject, &snapshot), snapshot.digest());
+            }
+        }
+        1 => {
+            let orders = ipvs::orders(bytes, bytes.len() as u64 + u64::from(first >> 2));
+            assert!(orders.len() <= bytes.len() / 16 + 1, "an order has a header");
+            orders.iter().for_each(|order| drop(order.to_string()));
+        }
+        _ => drop(ipvs::sockopt_order(1150 + u32::from(first >> 2), bytes).map(|order| order.to_string())),
     }
 }
 

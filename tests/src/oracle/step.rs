@@ -156,6 +156,7 @@ impl<'a> Stage<'a> {
         let shown = |number: u16| match mode {
             Mode::Nftables => format!("10.96.1.{} . tcp . 80 :", number + 1),
             Mode::Iptables => format!("-A KUBE-SERVICES -d 10.96.1.{}/32 ", number + 1),
+            Mode::Ipvs => format!("-A -t 10.96.1.{}:80 ", number + 1),
         };
         match (before.checked_sub(1), count.checked_sub(1)) {
             (_, Some(last)) if count > before => proxy.wait_for(&shown(last)),

@@ -11,10 +11,10 @@ pub use notified::{BY_CHANCE, BY_KERNEL_THREAD, NOTIFIED_BYTES, Notified};
 pub use offsets::{ABSENT, Offsets};
 pub use records::{
     ANCESTORS, Ancestor, Ancestry, BRIDGE_ENTRIES_AT, BRIDGE_HEAD_BYTES, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed,
-    EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header, IS_IOCTL, IS_MOUNT, LENGTH_IS_LOWER_BOUND,
-    LONG_ARGV_BYTES, LONG_ENV_BYTES, MOUNT_PATH_BYTES, REQUEST_BYTES, RequestClosed, RequestOpened, SHORT_ARGV_BYTES,
-    SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced,
-    UNSET_UID,
+    EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header, IS_IOCTL, IS_MOUNT, IS_SOCKOPT,
+    LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, MOUNT_PATH_BYTES, REQUEST_BYTES, RequestClosed,
+    RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk,
+    TableOpened, TableReplaced, UNSET_UID,
 };
 
 /// Version of everything in this module, the second field of every record.
@@ -64,7 +64,8 @@ pub mod slot {
     }
 }
 
-/// Levels and options of the `setsockopt` calls that replace a legacy table, from `linux/netfilter_*/*_tables.h`.
+/// Levels and options of the `setsockopt` calls that replace a legacy table, from `linux/netfilter_*/*_tables.h`, and of those
+/// about IPVS, from `linux/ip_vs.h`.
 pub mod sockopt {
     /// Level of IPv4, ARP and bridge tables.
     pub const SOL_IP: u32 = 0;
@@ -76,6 +77,23 @@ pub mod sockopt {
     pub const ARPT_SO_SET_REPLACE: u32 = 96;
     /// `EBT_SO_SET_ENTRIES`.
     pub const EBT_SO_SET_ENTRIES: u32 = 128;
+    /// Adds a service.
+    pub const IP_VS_SO_SET_ADD: u32 = 1154;
+    /// Changes a service.
+    pub const IP_VS_SO_SET_EDIT: u32 = 1155;
+    /// Deletes a service.
+    pub const IP_VS_SO_SET_DEL: u32 = 1156;
+    /// Deletes every service.
+    pub const IP_VS_SO_SET_FLUSH: u32 = 1157;
+    /// Adds a destination.
+    pub const IP_VS_SO_SET_ADDDEST: u32 = 1159;
+    /// Deletes a destination.
+    pub const IP_VS_SO_SET_DELDEST: u32 = 1160;
+    /// Changes a destination.
+    pub const IP_VS_SO_SET_EDITDEST: u32 = 1161;
+
+    /// `sizeof(struct ip_vs_service_user)` and `sizeof(struct ip_vs_dest_user)`: the longest value of these options.
+    pub const IPVS_BYTES: usize = 44 + 24;
 }
 
 /// The calls of a request about mounts.
@@ -130,6 +148,10 @@ pub mod ioctl {
 pub mod request {
     const NETLINK_ROUTE: u32 = 0;
     const NETLINK_NETFILTER: u32 = 12;
+    /// `GENL_ID_CTRL`: the family that tells about families; all others have higher numbers.
+    const GENERIC_CONTROLLER: u16 = 16;
+    /// `IPVS_CMD_FLUSH`, which names nothing.
+    const IPVS_FLUSH: u8 = 17;
     /// First message type of a family, not of netlink itself.
     const FIRST_TYPE: u16 = 16;
     const SUBSYS_NONE: u16 = 0;
@@ -152,6 +174,80 @@ pub mod request {
                 _ => true,
             },
             _ => false,
+        }
+    }
+
+    /// The beginning of a generic netlink message: `struct nlmsghdr`, `struct genlmsghdr`, a first attribute's header.
+    #[repr(C)]
+    #[derive(Debug, Clone, Copy)]
+    pub struct GenericHead {
+        /// Length of the message, bytes.
+        pub length: u32,
+        /// The family's number.
+        pub family: u16,
+        /// `NLM_F_*`.
+        pub flags: u16,
+        /// Sequence number.
+        pub sequence: u32,
+        /// Portid.
+        pub portid: u32,
+        /// The family's own command.
+        pub command: u8,
+        /// Version of the family's commands.
+        pub version: u8,
+        /// Zero.
+        pub reserved: u16,
+        /// Length of the first attribute; not the message's any more when that is 20 bytes long.
+        pub attribute_length: u16,
+        /// Its kind.
+        pub attribute_kind: u16,
+    }
+
+    /// Whether a generic netlink message can ask IPVS to change something. The number of its family is given out when the
+    /// subsystem is loaded, so that a look at the message decides, which lets some of other families pass: `IPVS_CMD_*` that
+    /// change services or destinations, of version 1, with a service (20 bytes at least) or a destination first.
+    #[inline(always)]
+    pub const fn may_be_ipvs(head: &GenericHead) -> bool {
+        if head.family <= GENERIC_CONTROLLER || head.version != 1 {
+            return false;
+        }
+        match head.command {
+            IPVS_FLUSH => head.length == 20,
+            1..=3 | 5..=7 => matches!(head.attribute_kind & 0x3fff, 1 | 2) && head.attribute_length >= 20,
+            _ => false,
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::{GenericHead, may_be_ipvs};
+
+        #[test]
+        fn changes_of_ipvs_pass_and_little_else() {
+            let add = GenericHead {
+                length: 60,
+                family: 30,
+                flags: 5,
+                sequence: 1,
+                portid: 0,
+                command: 5,
+                version: 1,
+                reserved: 0,
+                attribute_length: 40,
+                attribute_kind: 1 | 0x8000,
+            };
+            assert!(may_be_ipvs(&add));
+            assert!(may_be_ipvs(&GenericHead { command: 17, length: 20, attribute_length: 0, ..add }));
+            for other in [
+                GenericHead { family: 16, ..add },
+                GenericHead { version: 2, ..add },
+                GenericHead { command: 8, ..add },
+                GenericHead { command: 17, ..add },
+                GenericHead { attribute_length: 8, ..add },
+                GenericHead { attribute_kind: 3, ..add },
+            ] {
+                assert!(!may_be_ipvs(&other), "{other:?}");
+            }
         }
     }
 }

@@ -42,6 +42,9 @@ pub const IS_IOCTL: u32 = 2;
 /// `total_bytes` the call's flags, `netns` the inode number of the task's mount namespace. `data` begins with the path
 /// that is acted on, `data_bytes` long; from [`MOUNT_PATH_BYTES`] on, `reserved` bytes long, is where a moved mount was.
 pub const IS_MOUNT: u32 = 4;
+/// Flag of [`RequestOpened`]: the request came by `setsockopt`, and asks IPVS for something. `protocol` is the option's
+/// number, `data` the option's value.
+pub const IS_SOCKOPT: u32 = 8;
 /// Bytes kept of a path in a request about mounts, the ending NUL included.
 pub const MOUNT_PATH_BYTES: usize = REQUEST_BYTES / 2;
 
@@ -208,13 +211,13 @@ pub struct RequestOpened {
     pub header: Header,
     /// Length of the request, bytes.
     pub total_bytes: u64,
-    /// `NETLINK_*` protocol; with [`IS_IOCTL`] the number of the ioctl.
+    /// `NETLINK_*` protocol; with [`IS_IOCTL`] the number of the ioctl, with [`IS_SOCKOPT`] that of the option.
     pub protocol: u32,
     /// The socket's portid; 0 while it is not bound, and for sockets that have none.
     pub portid: u32,
     /// Inode number of the socket's network namespace.
     pub netns: u32,
-    /// [`LENGTH_IS_LOWER_BOUND`], [`IS_IOCTL`] and [`IS_MOUNT`], as they apply.
+    /// [`LENGTH_IS_LOWER_BOUND`], [`IS_IOCTL`], [`IS_MOUNT`] and [`IS_SOCKOPT`], as they apply.
     pub flags: u32,
     /// Bytes of the request that were read.
     pub data_bytes: u32,

@@ -1,29 +1,18 @@
 //! Requests to the ip_set subsystem: whose can explain a difference between two looks at the sets.
 //!
-//! Nothing says whether a request was carried out: the answer goes to the requester alone. So every request under way
-//! between two looks that could have made a difference is a candidate, and only when all of them are one owner's is the
-//! difference that owner's. A member counts as named by a request when its words mean that member; a range, or a request
+//! Every request under way between two looks that could have made a difference is a candidate (see [`super::pending`]), and
+//! only when all of them are one owner's is the difference that owner's. A member counts as named by a request when its words mean that member; a range, or a request
 //! that was cut by the capture, may mean any member of its set.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use super::pending::{Candidate, Pending};
 
 use crate::model::ids::{IpSetName, Tid};
 use crate::model::ipset::{IpSetHeader, IpSetOrder, IpSetVerb};
 use crate::model::process::{Actor, ProcessKey};
 use crate::model::time::BootTime;
-
-/// Requests remembered between two looks; beyond that it is as if their records were lost.
-const MAX_REQUESTS: usize = 8192;
-
-/// One request.
-#[derive(Debug)]
-struct Request {
-    opened: BootTime,
-    closed: Option<BootTime>,
-    actor: Arc<Actor>,
-    orders: Vec<IpSetOrder>,
-}
 
 /// A difference to be explained.
 #[derive(Debug, Clone, Copy)]
@@ -45,28 +34,9 @@ pub enum IpSetDeed<'a> {
     Dropped { set: &'a IpSetName },
 }
 
-/// A request that can explain a difference.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    /// Who asked.
-    pub actor: Arc<Actor>,
-    /// What for, in words.
-    pub matched: String,
-    /// Whether it surely did it, if it was carried out at all.
-    pub is_certain: bool,
-    /// When it began.
-    pub opened: BootTime,
-    /// When it ended; `None` while it is under way.
-    pub closed: Option<BootTime>,
-}
-
 /// The requests since the last look.
 #[derive(Debug, Default)]
-pub struct IpSetRequests {
-    open: HashMap<Tid, Request>,
-    done: Vec<Request>,
-    lost_until: Option<BootTime>,
-}
+pub struct IpSetRequests(Pending<IpSetOrder>);
 
 /// The sets a request touches; `None` is every set.
 pub type Touched = Option<BTreeSet<IpSetName>>;
@@ -74,69 +44,40 @@ pub type Touched = Option<BTreeSet<IpSetName>>;
 impl IpSetRequests {
     /// Notes a request under way.
     pub fn open(&mut self, time: BootTime, tid: Tid, orders: Vec<IpSetOrder>, actor: Arc<Actor>) {
-        if let Some(stale) = self.open.insert(tid, Request { opened: time, closed: None, actor, orders }) {
-            self.retire(stale, time);
-        }
+        self.0.open(time, tid, orders, actor);
     }
 
     /// Notes that the kernel is done with the request of a thread: which sets may look different now. `None` when there
     /// was none.
     pub fn close(&mut self, tid: Tid, time: BootTime) -> Option<Touched> {
-        let request = self.open.remove(&tid)?;
-        let touched = self.touched(&request.orders);
-        self.retire(request, time);
-        Some(touched)
+        let orders = self.0.close(tid, time)?.to_vec();
+        Some(self.touched(&orders))
     }
 
     /// Notes that a process is gone, whatever it had under way.
     pub fn exited(&mut self, process: ProcessKey, time: BootTime) -> Option<Touched> {
-        let tids: Vec<Tid> =
-            self.open.iter().filter(|(_, it)| it.actor.image.id.process == process).map(|(tid, _)| *tid).collect();
+        let tids = self.0.under_way(process);
         let touched = tids.into_iter().filter_map(|tid| self.close(tid, time));
         touched.reduce(|one, other| Some(one?.into_iter().chain(other?).collect()))
     }
 
     /// Notes that records of requests up to this moment are missing.
     pub fn lost(&mut self, time: BootTime) {
-        self.lost_until = self.lost_until.max(Some(time));
-        let open = std::mem::take(&mut self.open);
-        open.into_values().for_each(|request| self.retire(request, time));
-    }
-
-    fn retire(&mut self, mut request: Request, time: BootTime) {
-        request.closed = Some(time);
-        self.done.push(request);
-        if self.done.len() > MAX_REQUESTS {
-            self.lost_until = self.lost_until.max(Some(time));
-            self.done.drain(..MAX_REQUESTS / 2);
-        }
+        self.0.lost(time);
     }
 
     /// Forgets requests that ended before a look began, if it was at all they touch: their effect is in it.
     pub fn forget(&mut self, began: BootTime, was_seen: impl Fn(&IpSetName) -> bool, saw_all: bool) {
-        self.done.retain(|request| {
-            let is_seen = |order: &IpSetOrder| match &order.set {
-                None => saw_all,
-                Some(set) => was_seen(set) && order.other.as_ref().is_none_or(&was_seen),
-            };
-            !(request.closed.is_some_and(|closed| closed < began) && request.orders.iter().all(is_seen))
-        });
-        if saw_all && self.lost_until.is_some_and(|lost| lost < began) {
-            self.lost_until = None;
-        }
+        let is_seen = |order: &IpSetOrder| match &order.set {
+            None => saw_all,
+            Some(set) => was_seen(set) && order.other.as_ref().is_none_or(&was_seen),
+        };
+        self.0.forget(began, is_seen, saw_all);
     }
 
     /// Whether requests are missing that could explain what a look finds.
     pub fn is_blind(&self) -> bool {
-        self.lost_until.is_some()
-    }
-
-    fn requests(&self) -> impl Iterator<Item = &Request> {
-        self.done.iter().chain(self.open.values())
-    }
-
-    fn orders(&self) -> impl Iterator<Item = &IpSetOrder> {
-        self.requests().flat_map(|request| &request.orders)
+        self.0.is_blind()
     }
 
     fn touched(&self, orders: &[IpSetOrder]) -> Touched {
@@ -156,6 +97,7 @@ impl IpSetRequests {
         let is_link =
             |order: &&IpSetOrder| order.verb == IpSetVerb::Rename || (order.verb == IpSetVerb::Swap && !renames_only);
         let links: Vec<(&IpSetName, &IpSetName)> = self
+            .0
             .orders()
             .filter(is_link)
             .filter_map(|order| Some((order.set.as_ref()?, order.other.as_ref()?)))
@@ -177,7 +119,7 @@ impl IpSetRequests {
 
     /// Whether any request asks one of these of a set by name, or may.
     pub fn asks(&self, verbs: &[IpSetVerb], name: &IpSetName) -> bool {
-        self.orders().any(|order| {
+        self.0.orders().any(|order| {
             order.verb == IpSetVerb::Anything
                 || (verbs.contains(&order.verb)
                     && (order.set.as_ref().is_none_or(|set| set == name) || order.other.as_ref() == Some(name)))
@@ -194,18 +136,7 @@ impl IpSetRequests {
             | IpSetDeed::Deleted { set: name, .. }
             | IpSetDeed::Dropped { set: name } => self.group(name, false),
         };
-        let mut found: Vec<Candidate> = self
-            .requests()
-            .filter_map(|request| {
-                let fitting = request.orders.iter().filter_map(|order| Some((order, fits(order, deed, &names)?)));
-                let (order, is_certain) = fitting.max_by_key(|(_, is_certain)| *is_certain)?;
-                let Request { opened, closed, actor, .. } = request;
-                let matched = in_words(order, deed);
-                Some(Candidate { actor: Arc::clone(actor), matched, is_certain, opened: *opened, closed: *closed })
-            })
-            .collect();
-        found.sort_by_key(|candidate| candidate.opened);
-        found
+        self.0.candidates(|order| fits(order, deed, &names), |order| in_words(order, deed))
     }
 }
 

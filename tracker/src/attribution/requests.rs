@@ -11,13 +11,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::model::ids::{Ifindex, NetlinkSeq, NetnsId, Portid, Tid};
-use crate::model::observation::{IOCTL, LinkMention, Request, RequestMessage};
+use crate::model::observation::{IOCTL, LinkMention, Request, RequestMessage, SOCKOPT};
 use crate::model::owner::Evidence;
 use crate::model::process::{Actor, ProcessKey};
 use crate::model::time::BootTime;
 
 const NETLINK_ROUTE: u32 = 0;
 const NETLINK_NETFILTER: u32 = 12;
+const NETLINK_GENERIC: u32 = 16;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_SETLINK: u16 = 19;
@@ -134,13 +135,15 @@ impl RequestTable {
             // rtnetlink numbers its messages in fours: new, delete, get, set
             NETLINK_ROUTE => request.is_truncated || request.messages.iter().any(|message| message.kind % 4 != 2),
             NETLINK_NETFILTER | IOCTL => true,
+            NETLINK_GENERIC | SOCKOPT => !request.ipvs.is_empty(),
             _ => false,
         }
     }
 
     /// Notes a request under way.
     pub fn open(&mut self, request: Request, actor: Arc<Actor>) {
-        let Request { time, task, protocol, netns, portid, length: _, messages, is_truncated, ip_sets: _ } = request;
+        let Request { time, task, protocol, netns, portid, length: _, messages, is_truncated, ip_sets: _, ipvs: _ } =
+            request;
         let known = Known {
             opened: time,
             closed: None,

@@ -8,8 +8,10 @@ pub(crate) mod entry;
 pub mod error;
 pub mod fanotify;
 pub mod ipset;
+pub mod ipvs;
 pub mod kept;
 pub mod legacy;
+pub mod looks;
 pub mod mountinfo;
 pub mod mounts;
 pub mod nfnetlink;
@@ -44,6 +46,8 @@ pub enum Raw {
     Mounts(mountinfo::MountLook),
     /// IP sets as they were when somebody asked for them.
     IpSets(ipset::IpSetLook),
+    /// IPVS services as they were when somebody asked for them.
+    Ipvs(ipvs::IpvsLook),
     /// Records of this stream are missing from here on.
     Lost {
         /// Which stream.

@@ -2,6 +2,7 @@
 
 pub mod ioctl;
 pub mod ipset;
+pub mod ipvs;
 pub mod legacy;
 pub mod nft;
 pub mod request;

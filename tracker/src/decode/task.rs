@@ -10,13 +10,17 @@ use std::mem::{offset_of, size_of};
 
 use tracker_ebpf::abi::{
     ANCESTORS, Ancestor, Ancestry, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed, EXE_BYTES, ExecHead, Exit, Fork, Header,
-    IS_IOCTL, IS_MOUNT, LENGTH_IS_LOWER_BOUND, MOUNT_PATH_BYTES, Notified, REQUEST_BYTES, RequestClosed, RequestOpened,
-    TABLE_CHUNK_BYTES, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_UID, kind, mount, sockopt,
+    IS_IOCTL, IS_MOUNT, IS_SOCKOPT, LENGTH_IS_LOWER_BOUND, MOUNT_PATH_BYTES, Notified, REQUEST_BYTES, RequestClosed,
+    RequestOpened, TABLE_CHUNK_BYTES, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_UID, kind, mount,
+    sockopt,
 };
 
-use crate::decode::{ioctl, ipset, request};
+use crate::decode::ipvs::NETLINK_GENERIC;
+use crate::decode::{ioctl, ipset, ipvs, request};
 use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
-use crate::model::observation::{AncestorRef, CgroupId, IOCTL, MountCall, MountRequest, Observation, Request, TaskRef};
+use crate::model::observation::{
+    AncestorRef, CgroupId, IOCTL, MountCall, MountRequest, Observation, Request, SOCKOPT, TaskRef,
+};
 use crate::model::process::ProcessKey;
 use crate::model::time::BootTime;
 
@@ -221,24 +225,32 @@ fn opened(record: Reader<'_>) -> Result<Observation, DecodeError> {
     let data = record.bytes(offset_of!(RequestOpened, data), captured);
     let flags = record.u32(offset_of!(RequestOpened, flags));
     let is_longer = flags & LENGTH_IS_LOWER_BOUND != 0;
-    let is_ioctl = flags & IS_IOCTL != 0;
-    let (messages, is_cut) = match is_ioctl {
-        true => (ioctl::messages(protocol, data), false),
-        false => request::messages(protocol, data, length),
+    let by = match (flags & IS_IOCTL != 0, flags & IS_SOCKOPT != 0) {
+        (true, _) => IOCTL,
+        (_, true) => SOCKOPT,
+        _ => protocol,
     };
+    let (messages, is_cut) = match by {
+        IOCTL => (ioctl::messages(protocol, data), false),
+        SOCKOPT => (Vec::new(), false),
+        _ => request::messages(protocol, data, length),
+    };
+    // a length that is not known is longer than all that is
+    let total = if is_longer { u64::MAX } else { length };
     Ok(Observation::RequestOpened(Request {
         time: time(record),
         task: task(record, offset_of!(RequestOpened, ancestry)),
-        protocol: if is_ioctl { IOCTL } else { protocol },
+        protocol: by,
         netns: NetnsId(record.u32(offset_of!(RequestOpened, netns))),
         portid: Portid(record.u32(offset_of!(RequestOpened, portid))),
         length,
         messages,
         is_truncated: is_cut || is_longer,
-        ip_sets: if protocol == NETLINK_NETFILTER {
-            ipset::orders(data, if is_longer { u64::MAX } else { length })
-        } else {
-            Vec::new()
+        ip_sets: if by == NETLINK_NETFILTER { ipset::orders(data, total) } else { Vec::new() },
+        ipvs: match by {
+            NETLINK_GENERIC => ipvs::orders(data, total),
+            SOCKOPT => ipvs::sockopt_order(protocol, data).into_iter().collect(),
+            _ => Vec::new(),
         },
     }))
 }

@@ -4,14 +4,12 @@
 //! that a rule uses it does not destroy, whoever comes first.
 
 use std::io;
-use std::time::Duration;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_EXCL, NLM_F_REQUEST, NLMSG_ERROR, NetlinkBuffer};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
-use rustix::net::sockopt::{self, Timeout};
+use netlink_packet_core::NLM_F_EXCL;
+use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use crate::capture::ipset::{header_of, is_loaded};
-use crate::decode::rtnl::attributes::push;
+use crate::host::netlink::order;
 use crate::host::{HostError, Removal};
 use crate::model::ipset::{IpSetHeader, IpSetItem, IpSetSnapshot, IpSetSubject};
 
@@ -62,7 +60,8 @@ pub fn delete(subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Remova
             return Err(failed("delete", source));
         }
     };
-    match order(kind, &attributes) {
+    // without EXCL the subsystem takes the deletion of a member that is not there for done; nfgenmsg: no family, version 0
+    match order(NETLINK_NETFILTER, (kind, NLM_F_EXCL), &[0, 0, 0, 0], &attributes) {
         Ok(()) => Ok(Removal::Removed),
         Err(source) => match source.raw_os_error() {
             Some(libc::ENOENT | ERR_EXIST | ERR_TYPE_SPECIFIC) => Ok(Removal::AlreadyGone),
@@ -70,54 +69,6 @@ pub fn delete(subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Remova
             _ => Err(failed(operation, source)),
         },
     }
-}
-
-/// The kernel answers while it takes the request; what takes this long will never come.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Length of `struct nlmsghdr`.
-const HEADER_LEN: usize = 16;
-
-/// Sends one order and waits for the kernel's answer.
-fn order(kind: u16, attributes: &[(u16, Vec<u8>)]) -> io::Result<()> {
-    // nfgenmsg: no family, version 0
-    let mut body = vec![0, 0, 0, 0];
-    attributes.iter().for_each(|(kind, value)| push(&mut body, *kind, value));
-    let length = u32::try_from(HEADER_LEN + body.len()).map_err(io::Error::other)?;
-    // without EXCL the subsystem takes the deletion of a member that is not there for done
-    let mut message = length.to_ne_bytes().to_vec();
-    message.extend_from_slice(&kind.to_ne_bytes());
-    message.extend_from_slice(&(NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL).to_ne_bytes());
-    message.extend_from_slice(&1_u32.to_ne_bytes());
-    message.extend_from_slice(&[0; 4]);
-    message.append(&mut body);
-
-    let mut socket = Socket::new(NETLINK_NETFILTER)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
-    socket.send(&message, 0)?;
-    let mut answer = Vec::with_capacity(16 << 10);
-    loop {
-        answer.clear();
-        match socket.recv(&mut answer, 0) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-            Ok(_) => match verdict(&answer) {
-                Some(0) => return Ok(()),
-                Some(code) => return Err(io::Error::from_raw_os_error(code.saturating_neg())),
-                None => {}
-            },
-        }
-    }
-}
-
-/// The error number of an acknowledgement, negated, 0 for success.
-fn verdict(answer: &[u8]) -> Option<i32> {
-    let message = NetlinkBuffer::new_checked(answer).ok()?;
-    if message.message_type() != NLMSG_ERROR {
-        return None;
-    }
-    answer.get(HEADER_LEN..)?.first_chunk().map(|code| i32::from_ne_bytes(*code))
 }
 
 fn is_same(expected: &IpSetHeader, found: &IpSetHeader) -> bool {

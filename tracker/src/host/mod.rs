@@ -8,7 +8,9 @@ pub mod error;
 pub mod fake;
 pub mod files;
 pub mod ipset;
+pub mod ipvs;
 pub mod legacy;
+mod netlink;
 pub mod nft;
 pub mod real;
 pub mod restore;
@@ -19,6 +21,7 @@ use std::collections::BTreeMap;
 
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
@@ -99,6 +102,12 @@ pub trait Host {
     /// [`HostError`] when it is another one now, or the kernel refuses, as it does while rules use a set.
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError>;
 
+    /// Deletes a destination, or a service that has none any more.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, the service has destinations, or the kernel refuses.
+    fn delete_ipvs(&mut self, subject: &IpvsSubject, expected: &IpvsSnapshot) -> Result<Removal, HostError>;
+
     /// Gives a sysctl the value it had before it was set.
     ///
     /// # Errors
@@ -161,6 +170,12 @@ pub trait Host {
     /// # Errors
     /// [`HostError`] when it is there, or the kernel refuses.
     fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError>;
+
+    /// Adds an IPVS service, or a destination to one.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is there, its service is not, or the kernel refuses.
+    fn add_ipvs(&mut self, subject: &IpvsSubject, content: &IpvsSnapshot) -> Result<(), HostError>;
 
     /// Puts files and directories back from an archive, each only where nothing is; what became of each.
     ///

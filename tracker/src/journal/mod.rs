@@ -14,7 +14,7 @@ pub mod sled;
 pub mod store;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::ops::ControlFlow;
 

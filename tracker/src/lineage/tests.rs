@@ -64,6 +64,7 @@ fn request(time_ms: u64, task: &TaskRef) -> Observation {
         messages: Vec::new(),
         is_truncated: false,
         ip_sets: Vec::new(),
+        ipvs: Vec::new(),
     })
 }
 

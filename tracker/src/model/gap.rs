@@ -28,11 +28,13 @@ pub enum Source {
     Legacy,
     /// The mount table.
     Mounts,
+    /// IPVS services, which are looked at after each request that may have changed one.
+    Ipvs,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Processes,
         Self::Requests,
         Self::Nftables,
@@ -42,6 +44,7 @@ impl Source {
         Self::Sysctls,
         Self::Legacy,
         Self::Mounts,
+        Self::Ipvs,
     ];
 
     /// The word for it.
@@ -54,6 +57,7 @@ impl Source {
             Self::Fanotify => "fanotify",
             Self::Legacy => "legacy",
             Self::Mounts => "mounts",
+            Self::Ipvs => "ipvs",
             Self::IpSets => "ip-sets",
             Self::Sysctls => "sysctls",
         }

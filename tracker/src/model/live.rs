@@ -20,6 +20,8 @@ pub struct LiveState {
     pub rt: Vec<(Subject, Snapshot)>,
     /// All IP sets of the network namespace with their members.
     pub ip_sets: Vec<(Subject, Snapshot)>,
+    /// All IPVS services of the network namespace, each before its destinations.
+    pub ipvs: Vec<(Subject, Snapshot)>,
     /// The paths that were asked for; `None` for one that is gone.
     pub paths: BTreeMap<AbsPath, Option<PathSnapshot>>,
     /// The paths of what is in each directory of `paths`.

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod gap;
 pub mod ids;
 pub mod ipset;
+pub mod ipvs;
 pub mod legacy;
 pub mod link;
 pub mod live;

@@ -3,6 +3,7 @@
 use super::gap::Source;
 use super::ids::{Generation, Ifindex, NetlinkSeq, NetnsId, Portid, Tgid, Tid};
 use super::ipset::IpSetOrder;
+use super::ipvs::IpvsOrder;
 use super::process::ProcessKey;
 use super::subject::{Snapshot, Subject};
 use super::sysctl::SysctlName;
@@ -291,15 +292,17 @@ pub enum PathEvent {
 
 /// The protocol of requests that came by ioctl: their messages are what rtnetlink would have been asked for.
 pub const IOCTL: u32 = u32::MAX;
+/// The protocol of requests that came by `setsockopt`: they ask IPVS for something.
+pub const SOCKOPT: u32 = u32::MAX - 1;
 
-/// A request a task handed to the kernel, by netlink or by ioctl.
+/// A request a task handed to the kernel, by netlink, by ioctl or by `setsockopt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// When the system call was entered.
     pub time: BootTime,
     /// Who.
     pub task: TaskRef,
-    /// `NETLINK_*` protocol: 0 route, 12 netfilter; [`IOCTL`] for a request by ioctl.
+    /// `NETLINK_*` protocol: 0 route, 12 netfilter, 16 generic; [`IOCTL`] or [`SOCKOPT`] for a request by these.
     pub protocol: u32,
     /// Network namespace of the socket, which need not be the task's.
     pub netns: NetnsId,
@@ -313,6 +316,8 @@ pub struct Request {
     pub is_truncated: bool,
     /// What it asks of the ip_set subsystem.
     pub ip_sets: Vec<IpSetOrder>,
+    /// What it asks of IPVS; of generic netlink, only if its messages are of that family's type.
+    pub ipvs: Vec<IpvsOrder>,
 }
 
 /// One netlink message of a request, as far as attribution needs it.

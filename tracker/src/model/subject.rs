@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::{Digest, DigestBuilder};
 use super::ids::Ifindex;
 use super::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
+use super::ipvs::{IpvsItem, IpvsSnapshot, IpvsSubject};
 use super::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use super::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use super::mount::{MountSnapshot, MountSubject};
@@ -56,6 +57,8 @@ pub enum Subject {
     Legacy(LegacySubject),
     /// A mount.
     Mount(MountSubject),
+    /// An IPVS service or a destination of one.
+    Ipvs(IpvsSubject),
 }
 
 /// An object's content at one moment.
@@ -87,6 +90,8 @@ pub enum Snapshot {
     Legacy(LegacySnapshot),
     /// Of a mount.
     Mount(MountSnapshot),
+    /// Of an IPVS service or a destination.
+    Ipvs(IpvsSnapshot),
 }
 
 impl Subject {
@@ -99,7 +104,7 @@ impl Subject {
             | Self::Filter(FilterSubject { ifindex, .. })
             | Self::Neighbour(NeighbourSubject { ifindex, .. }) => Some(*ifindex),
             Self::Nft(_) | Self::Xtables { .. } | Self::Link(_) | Self::Route(_) | Self::IpRule(_) => None,
-            Self::Path(_) | Self::IpSet(_) | Self::Sysctl(_) | Self::Legacy(_) | Self::Mount(_) => None,
+            Self::Path(_) | Self::IpSet(_) | Self::Sysctl(_) | Self::Legacy(_) | Self::Mount(_) | Self::Ipvs(_) => None,
         }
     }
 }
@@ -121,6 +126,7 @@ impl Snapshot {
             Self::Neighbour(neighbour) => neighbour.digest(),
             Self::Legacy(legacy) => legacy.digest(),
             Self::Mount(mount) => mount.digest(),
+            Self::Ipvs(ipvs) => ipvs.digest(),
         }
     }
 }
@@ -152,11 +158,13 @@ pub enum Class {
     Filter,
     Neighbour,
     Mount,
+    Ipvs,
+    Destination,
 }
 
 impl Class {
     /// Every class, in the order lists show them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Table,
         Self::Chain,
         Self::Rule,
@@ -173,6 +181,8 @@ impl Class {
         Self::File,
         Self::IpSet,
         Self::Member,
+        Self::Ipvs,
+        Self::Destination,
         Self::Sysctl,
         Self::Qdisc,
         Self::Tclass,
@@ -215,6 +225,8 @@ impl Class {
             Subject::Filter(_) => Self::Filter,
             Subject::Neighbour(_) => Self::Neighbour,
             Subject::Mount(_) => Self::Mount,
+            Subject::Ipvs(IpvsSubject { item: IpvsItem::Service, .. }) => Self::Ipvs,
+            Subject::Ipvs(IpvsSubject { item: IpvsItem::Destination { .. }, .. }) => Self::Destination,
         }
     }
 
@@ -243,6 +255,8 @@ impl Class {
             Self::Filter => "filter",
             Self::Neighbour => "neighbour",
             Self::Mount => "mount",
+            Self::Ipvs => "ipvs",
+            Self::Destination => "destination",
         }
     }
 }
@@ -308,5 +322,6 @@ pub fn describe_bare(subject: &Subject) -> String {
         Subject::Neighbour(neighbour) => format!("neighbour {}", neighbour.describe(None)),
         Subject::Legacy(legacy) => legacy.to_string(),
         Subject::Mount(mount) => mount.to_string(),
+        Subject::Ipvs(ipvs) => ipvs.to_string(),
     }
 }

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use crate::capture::bpf::{self, BpfSource};
 use crate::capture::fanotify::FanotifySource;
 use crate::capture::ipset::{IpSetLooks, IpSetSource};
+use crate::capture::ipvs::{IpvsLooks, IpvsSource};
 use crate::capture::kept::{self, Kept, KeptSet};
 use crate::capture::nfnetlink::NftSource;
 use crate::capture::rtnetlink::RtSource;
@@ -42,16 +43,17 @@ pub(super) fn attach(
     board: &Board,
     kept: Kept,
     netns: NetnsId,
-    ip_set_looks: IpSetLooks,
+    looks: (IpSetLooks, IpvsLooks),
 ) -> Result<(Sources, bool), StartError> {
     sources::ip_sets(board);
+    sources::ipvs(board);
     let version = kept::version(&bpf::object_digest(), netns.0);
     if let Some(set) = kept.of_version(&version).filter(|_| config.capture.bpf) {
         match adopt(config, board, set) {
             Ok(Some(attached)) => {
                 info!("going on with the queues of the last tracker");
                 board.source("hand-over", SourceState::Ok, "went on where the last tracker ended".to_owned(), None);
-                return Ok((attached.into_sources(board, ip_set_looks), true));
+                return Ok((attached.into_sources(board, looks), true));
             }
             Ok(None) => warn!("what the last tracker left is not complete, starting anew"),
             Err(error) => {
@@ -69,7 +71,7 @@ pub(super) fn attach(
             info!("the queues are handed over to the service manager, if it keeps descriptors");
         }
     }
-    Ok((attached.into_sources(board, ip_set_looks), false))
+    Ok((attached.into_sources(board, looks), false))
 }
 
 /// Makes every source.
@@ -133,13 +135,14 @@ impl Attached {
         Some(set)
     }
 
-    fn into_sources(self, board: &Board, ip_set_looks: IpSetLooks) -> Sources {
+    fn into_sources(self, board: &Board, (ip_set_looks, ipvs_looks): (IpSetLooks, IpvsLooks)) -> Sources {
         let Self { bpf, nft, rt, fanotify } = self;
         let mut notifications: Vec<(Source, Box<dyn RawSource>)> =
             vec![(Source::Nftables, Box::new(nft)), (Source::Rtnetlink, Box::new(rt))];
         notifications.extend(sources::sysctls(board));
         notifications.extend(sources::mounts(board));
         notifications.push((Source::IpSets, Box::new(IpSetSource::new(ip_set_looks))));
+        notifications.push((Source::Ipvs, Box::new(IpvsSource::new(ipvs_looks))));
         if let Some(fanotify) = fanotify {
             notifications.push((Source::Fanotify, Box::new(fanotify)));
         }

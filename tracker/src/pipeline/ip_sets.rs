@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::attribution::ipsets::{Candidate, IpSetDeed, IpSetRequests};
+use crate::attribution::ipsets::{IpSetDeed, IpSetRequests};
+use crate::attribution::pending::{Candidate, Replacement, replacement};
 use crate::decode::ipset::ListedSet;
 use crate::model::ids::{Handle, IpSetName};
 use crate::model::ipset::{IpSetHeader, IpSetSnapshot, IpSetSubject, IpSetVerb};
@@ -295,32 +296,19 @@ impl Look<'_> {
         after: &Snapshot,
     ) -> bool {
         let Blame::Requests(deleted) = self.by(IpSetDeed::Deleted { set: name, header, key }) else { return false };
-        let Blame::Requests(mut added) = self.by(IpSetDeed::Added { set: name, header, key }) else { return false };
+        let Blame::Requests(added) = self.by(IpSetDeed::Added { set: name, header, key }) else { return false };
         let deletes = |candidate: &Candidate| candidate.is_certain || !candidate.matched.starts_with("ipset swap");
-        if added.is_empty() || !deleted.iter().any(deletes) {
+        if !deleted.iter().any(deletes) {
             return false;
         }
-        // surely deleted, and only then added: by one of those who came after
-        let last = deleted.iter().filter(|it| it.is_certain).map(|it| it.closed).max();
-        let is_clear = deleted.iter().all(|it| it.is_certain) && last.is_some_and(|last| last.is_some());
-        if let (true, Some(Some(last))) = (is_clear, last)
-            && added.iter().all(|it| {
-                it.opened >= last
-                    || it.closed.is_some_and(|closed| deleted.iter().all(|deletion| closed <= deletion.opened))
-            })
-        {
-            added.retain(|it| it.opened >= last);
-            if added.is_empty() {
-                return false;
-            }
-            self.removed(old.clone(), Blame::Requests(deleted), found);
-            let effect = Effect::created(subject.clone(), after.clone());
-            found.made.push(Finding { effect, by: Blame::Requests(added) });
-            return true;
-        }
-        self.removed(old.clone(), Blame::Unclear, found);
+        let (deleted, added) = match replacement(&deleted, added) {
+            Replacement::None => return false,
+            Replacement::By(added) => (Blame::Requests(deleted), Blame::Requests(added)),
+            Replacement::Unclear => (Blame::Unclear, Blame::Unclear),
+        };
+        self.removed(old.clone(), deleted, found);
         let effect = Effect::created(subject.clone(), after.clone());
-        found.made.push(Finding { effect, by: Blame::Unclear });
+        found.made.push(Finding { effect, by: added });
         true
     }
 }

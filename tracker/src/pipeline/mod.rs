@@ -8,6 +8,7 @@ pub mod capture_loop;
 pub mod command;
 pub mod effects;
 pub mod ip_sets;
+pub mod ipvs;
 mod ledger;
 pub mod legacy;
 pub mod node;

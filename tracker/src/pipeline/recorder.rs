@@ -1,6 +1,7 @@
 //! The recorder: the one writer. Takes batches of records and turns them into journal entries.
 
 mod ip_sets;
+mod ipvs;
 mod judge;
 mod keep;
 mod legacy;
@@ -27,13 +28,14 @@ use crate::attribution::requests::{RequestTable, Window};
 use crate::attribution::verdict::Judge;
 use crate::capture::Raw;
 use crate::capture::ipset::IpSetLooks;
+use crate::capture::ipvs::IpvsLooks;
 use crate::capture::roots::Root;
 use crate::decode;
 use crate::journal::{Journal, JournalError};
 use crate::lineage::ProcessTable;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{Gap, GapReason, Source};
-use crate::model::ids::{ActorId, Generation, ObjectId, OperationId, Tgid};
+use crate::model::ids::{ActorId, Generation, IpSetName, ObjectId, OperationId, Tgid};
 use crate::model::object::{Deed, Scope};
 use crate::model::observation::Observation;
 use crate::model::operation::Operation;
@@ -50,6 +52,7 @@ use super::restored::Restores;
 use super::status::Board;
 use super::world::{Tracked, World};
 use ip_sets::LookState;
+use ipvs::IpvsState;
 use legacy::{LegacyTables, Replaced, table_of};
 use mounts::MountState;
 use nft::{HandleMarks, OpenCommit};
@@ -78,6 +81,8 @@ pub struct Surroundings {
     pub sysctls: Vec<String>,
     /// Where looks at IP sets are ordered.
     pub ip_set_looks: IpSetLooks,
+    /// Where looks at IPVS services are ordered.
+    pub ipvs_looks: IpvsLooks,
     /// By which an order comes back behind everything the kernel has queued by then.
     pub commands: CommandQueue,
 }
@@ -120,7 +125,8 @@ pub struct Recorder {
     reconciliation: Reconciliation,
     /// Requests to the ip_set subsystem since it was looked at.
     ip_set_requests: IpSetRequests,
-    looks: LookState,
+    looks: LookState<IpSetName>,
+    ipvs: IpvsState,
     originals: Originals,
     mounts: MountState,
     operation: Option<Operation>,
@@ -149,6 +155,7 @@ impl Recorder {
             requests: RequestTable::default(),
             ip_set_requests: IpSetRequests::default(),
             looks: LookState::new(surroundings.ip_set_looks.clone()),
+            ipvs: IpvsState::new(surroundings.ipvs_looks.clone()),
             originals: Originals::new(surroundings.sysctls.clone()),
             mounts: MountState::new(MountRequests::new(surroundings.mount_namespace)),
             notifications: NotificationTable::default(),
@@ -258,6 +265,7 @@ impl Recorder {
             }
             Raw::Path(path) => observations.push(Observation::Path(path)),
             Raw::IpSets(look) => self.ip_sets(look),
+            Raw::Ipvs(look) => self.services(look),
             Raw::Sysctl(write) => self.sysctl(&write),
             Raw::Mounts(look) => self.mounts(&look, window),
             Raw::Lost { source, lost } => observations.push(Observation::Loss { source, lost }),
@@ -276,11 +284,14 @@ impl Recorder {
                 self.requests.exited(process, time);
                 let touched = self.ip_set_requests.exited(process, time);
                 self.look_at(touched);
+                let touched = self.ipvs.requests.exited(process, time);
+                self.look_at_services(touched);
             }
             Observation::RequestOpened(request) => {
                 if RequestTable::is_change(&request) {
                     let actor = Arc::new(self.lineage.actor_of(&request.task));
                     self.ip_set_request(&request, &actor);
+                    self.ipvs_request(&request, &actor);
                     self.requests.open(request, actor);
                 }
             }
@@ -293,6 +304,8 @@ impl Recorder {
                 self.requests.close(tid, time, portid);
                 let touched = self.ip_set_requests.close(tid, time);
                 self.look_at(touched);
+                let touched = self.ipvs.requests.close(tid, time);
+                self.look_at_services(touched);
             }
             Observation::Notified(notified) => {
                 let task = notified.task.clone();
@@ -323,6 +336,8 @@ impl Recorder {
                     self.lose(Source::Legacy, gap_reason(source, lost));
                     self.ip_set_requests.lost(window.before);
                     self.look_at(Some(None));
+                    self.ipvs.requests.lost(window.before);
+                    self.look_at_services(Some(None));
                     self.notifications.lost(window.before);
                 }
                 self.lose(source, gap_reason(source, lost));

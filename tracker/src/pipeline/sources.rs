@@ -177,6 +177,16 @@ pub(super) fn ip_sets(board: &Board) {
     board.source("ip sets", SourceState::Ok, detail.to_owned(), None);
 }
 
+/// Says whether IPVS services can be looked at.
+pub(super) fn ipvs(board: &Board) {
+    let detail = if capture::ipvs::is_loaded() {
+        "services looked at after each request to change them"
+    } else {
+        "IPVS is not loaded; looked at once it is"
+    };
+    board.source("ipvs", SourceState::Ok, detail.to_owned(), None);
+}
+
 /// Bounds of the watcher.
 pub(super) fn fanotify_limits(max_paths: usize) -> Limits {
     Limits { objects: max_paths, ..Limits::default() }

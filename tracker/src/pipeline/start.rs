@@ -12,6 +12,7 @@ use crate::attribution::verdict::Judge;
 use crate::attribution::{OwnerRules, PasswdUsers, RulesError};
 use crate::capture::CaptureError;
 use crate::capture::ipset::IpSetLooks;
+use crate::capture::ipvs::IpvsLooks;
 use crate::capture::kept::Kept;
 use crate::capture::mountinfo;
 use crate::causes::causes;
@@ -118,7 +119,9 @@ pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running,
 
     let commands = CommandQueue::new().map_err(|source| StartError::Capture { what: "the control socket", source })?;
     let ip_set_looks = IpSetLooks::new().map_err(|source| StartError::Capture { what: "IP sets", source })?;
-    let (mut sources, is_resumed) = attach::attach(config, &board, kept, scope.netns, ip_set_looks.clone())?;
+    let ipvs_looks = IpvsLooks::new().map_err(|source| StartError::Capture { what: "IPVS", source })?;
+    let looks = (ip_set_looks.clone(), ipvs_looks.clone());
+    let (mut sources, is_resumed) = attach::attach(config, &board, kept, scope.netns, looks)?;
     let mut lineage = ProcessTable::new(ProcFs::host(), Limits::default());
     lineage.backfill(BootTime::now());
     let surroundings = Surroundings {
@@ -127,6 +130,7 @@ pub fn start(config: &Config, journal_dir: &Path, kept: Kept) -> Result<Running,
         scan_limit: config.max_paths,
         own_tgid: Tgid(std::process::id()),
         ip_set_looks,
+        ipvs_looks,
         mount_namespace: mountinfo::own_namespace().map_err(|source| StartError::Capture { what: "mounts", source })?,
         sysctls: config.capture.sysctls.clone(),
         commands: commands.clone(),

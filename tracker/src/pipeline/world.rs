@@ -1,11 +1,13 @@
 //! The world: which objects are known to live, in memory, without their content.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::ops::Bound;
 
 use crate::model::digest::Digest;
 use crate::model::ids::{ChainName, Handle, Ifindex, IpSetName, ObjectId, SetName};
 use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsItem, IpvsService, IpvsSubject};
 use crate::model::nft::{NftItem, NftSubject, TableRef};
 use crate::model::path::{AbsPath, Inode};
 use crate::model::route::RouteSubject;
@@ -43,7 +45,7 @@ impl Tracked {
             Snapshot::Xtables | Snapshot::Address(_) | Snapshot::Route(_) | Snapshot::IpRule(_) => {}
             Snapshot::Traffic(traffic) => parent = Some(traffic.parent),
             Snapshot::Mount(mount) => handle = Some(Handle(mount.identity())),
-            Snapshot::Neighbour(_) | Snapshot::Legacy(_) => {}
+            Snapshot::Neighbour(_) | Snapshot::Legacy(_) | Snapshot::Ipvs(_) => {}
         }
         Self { id, digest: snapshot.digest(), handle, ifname, inode, parent }
     }
@@ -189,6 +191,25 @@ impl World {
             .cloned()
             .map(Subject::IpSet)
             .collect()
+    }
+
+    /// The IPVS services, each before its destinations.
+    pub fn ipvs(&self) -> Vec<IpvsSubject> {
+        self.ipvs_subjects().collect()
+    }
+
+    /// Whether any IPVS service is known.
+    pub fn has_ipvs(&self) -> bool {
+        self.ipvs_subjects().next().is_some()
+    }
+
+    fn ipvs_subjects(&self) -> impl Iterator<Item = IpvsSubject> {
+        let first = IpvsService::Address { protocol: 0, address: Ipv4Addr::UNSPECIFIED.into(), port: 0 };
+        let from = Subject::Ipvs(IpvsSubject { service: first, item: IpvsItem::Service });
+        self.objects.range((Bound::Included(from), Bound::Unbounded)).map_while(|(subject, _)| match subject {
+            Subject::Ipvs(subject) => Some(*subject),
+            _ => None,
+        })
     }
 
     fn ip_sets_from(&self, from: IpSetSubject) -> impl Iterator<Item = &IpSetSubject> {

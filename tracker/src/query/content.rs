@@ -3,10 +3,12 @@
 mod traffic;
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use crate::control::api::{BaseChainView, ContentView};
 use crate::model::ids::{Generation, Handle};
 use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsItem, IpvsSnapshot, IpvsSubject};
 use crate::model::legacy::{LegacyItem, LegacySnapshot, LegacySubject};
 use crate::model::link::LinkSnapshot;
 use crate::model::mount::MountSnapshot;
@@ -74,6 +76,7 @@ pub(super) fn content_view(
         }
         (Subject::Path(path), Snapshot::Path(snapshot)) => path_view(path, snapshot),
         (Subject::IpSet(subject), Snapshot::IpSet(snapshot)) => ip_set_view(subject, snapshot),
+        (Subject::Ipvs(subject), Snapshot::Ipvs(snapshot)) => ipvs_view(subject, snapshot),
         (Subject::Sysctl(_), Snapshot::Sysctl(set)) => {
             ContentView::Sysctl { value: set.value.clone(), before: set.before.clone() }
         }
@@ -107,6 +110,24 @@ fn ip_set_view(subject: &IpSetSubject, snapshot: &IpSetSnapshot) -> ContentView 
             key: key.clone(),
             options: member.options.clone(),
             times_out: member.has_timeout,
+        },
+        _ => ContentView::Unknown,
+    }
+}
+
+fn ipvs_view(subject: &IpvsSubject, snapshot: &IpvsSnapshot) -> ContentView {
+    let service = subject.service.to_string();
+    match (&subject.item, snapshot) {
+        (IpvsItem::Service, IpvsSnapshot::Service(settings)) => ContentView::Ipvs {
+            service,
+            scheduler: settings.scheduler.clone(),
+            options: settings.options(subject.service.family()),
+        },
+        (IpvsItem::Destination { address, port }, IpvsSnapshot::Destination(destination)) => ContentView::Destination {
+            service,
+            address: SocketAddr::new(*address, *port).to_string(),
+            weight: destination.weight,
+            options: destination.options(),
         },
         _ => ContentView::Unknown,
     }
@@ -243,7 +264,9 @@ pub fn content_text(texts: &Texts<'_>, subject: &Subject, snapshot: &Snapshot, m
             format!("{} protocol {}", route_kind_word(kind), route_protocol_word(protocol))
         }
         ContentView::IpSet { kind, options, .. } => format!("{kind} {options}"),
-        ContentView::Member { options, .. } => options,
+        ContentView::Member { options, .. }
+        | ContentView::Ipvs { options, .. }
+        | ContentView::Destination { options, .. } => options,
         ContentView::Mount { filesystem, source, root, options, .. } => {
             let root = if root == "/" { String::new() } else { format!(" {root}") };
             format!("{filesystem} {source}{root} {options}")

@@ -1,12 +1,13 @@
 //! From what people call a thing to the objects of the journal it names.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 
 use crate::journal::{JournalError, ObjectFilter, Read};
 use crate::model::ids::{ChainName, Handle, Ifname, IpSetName, SetName, TableName};
 use crate::model::ipset::IpSetSubject;
+use crate::model::ipvs::{IpvsService, IpvsSubject};
 use crate::model::legacy::{LegacyItem, LegacySubject, LegacyTable};
 use crate::model::neighbour::{Mac, NeighbourKey};
 use crate::model::nft::{Family, NftItem, NftSubject, TableRef};
@@ -65,6 +66,8 @@ pub enum Locator {
     Path { path: AbsPath },
     /// An IP set, or a member of it by what `ipset list` prints.
     IpSet { name: IpSetName, member: Option<String> },
+    /// An IPVS service, or a destination of it.
+    Ipvs { service: IpvsService, destination: Option<SocketAddr> },
     /// A sysctl that was set.
     Sysctl { name: SysctlName },
     /// Qdiscs, classes or filters of a link; `place` is a handle or where they hang, `pref` a filter's priority.
@@ -127,6 +130,7 @@ impl Locator {
             (Self::IpSet { name, member }, Subject::IpSet(subject)) => {
                 subject.set == *name && subject.key() == member.as_deref()
             }
+            (Self::Ipvs { .. }, subject) => self.subject().as_ref() == Some(subject),
             (Self::Traffic { dev, place, pref, .. }, subject) => names_traffic(object, subject, dev, place, *pref),
             (Self::Neighbour { address, dev }, Subject::Neighbour(subject)) => {
                 names_neighbour(object, &subject.key, address, dev.as_ref())
@@ -149,6 +153,8 @@ impl Locator {
             Self::IpSet { member: None, .. } => vec![Class::IpSet],
             Self::Sysctl { .. } => vec![Class::Sysctl],
             Self::IpSet { member: Some(_), .. } => vec![Class::Member],
+            Self::Ipvs { destination: None, .. } => vec![Class::Ipvs],
+            Self::Ipvs { destination: Some(_), .. } => vec![Class::Destination],
             Self::Traffic { class, .. } => vec![*class],
             Self::Neighbour { .. } => vec![Class::Neighbour],
             Self::Mount { .. } => vec![Class::Mount],
@@ -171,6 +177,10 @@ impl Locator {
             Self::IpSet { name, member: Some(key) } => {
                 Some(Subject::IpSet(IpSetSubject::member(name.clone(), key.clone())))
             }
+            Self::Ipvs { service, destination } => Some(Subject::Ipvs(match destination {
+                None => IpvsSubject::service(*service),
+                Some(at) => IpvsSubject::destination(*service, *at),
+            })),
             _ => None,
         }
     }
@@ -254,6 +264,8 @@ impl fmt::Display for Locator {
             Self::Mount { path } => write!(f, "mount {path}"),
             Self::IpSet { name, member: None } => write!(f, "ipset {name}"),
             Self::IpSet { name, member: Some(member) } => write!(f, "member {name} {member}"),
+            Self::Ipvs { service, destination: None } => write!(f, "ipvs {service}"),
+            Self::Ipvs { service, destination: Some(at) } => write!(f, "destination {service} {at}"),
             Self::Traffic { class, dev, place, pref } => {
                 write!(f, "{class} dev {dev}")?;
                 place.iter().try_for_each(|place| write!(f, " {place}"))?;

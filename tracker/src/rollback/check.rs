@@ -30,7 +30,7 @@ impl Preconditions {
         let mut it = Self::default();
         let relations = Relations::new(&live.rt);
         let current: BTreeMap<&Subject, &Snapshot> =
-            live.rt.iter().chain(&live.ip_sets).map(|(subject, now)| (subject, now)).collect();
+            live.rt.iter().chain(&live.ip_sets).chain(&live.ipvs).map(|(subject, now)| (subject, now)).collect();
         let mut touched = BTreeSet::new();
         for step in steps {
             match (step.action(), step.subject()) {
@@ -44,6 +44,10 @@ impl Preconditions {
                 (Action::DestroyIpSet { .. }, Subject::IpSet(set)) => {
                     let members = live.ip_sets.iter().map(|(subject, _)| subject);
                     touched.extend(members.filter(|it| matches!(it, Subject::IpSet(member) if member.set == set.set)));
+                }
+                (Action::DeleteService, Subject::Ipvs(service)) => {
+                    let all = live.ipvs.iter().map(|(subject, _)| subject);
+                    touched.extend(all.filter(|it| matches!(it, Subject::Ipvs(it) if it.service == service.service)));
                 }
                 (Action::DeleteQdisc | Action::DeleteTrafficClass, Subject::Qdisc(_) | Subject::TrafficClass(_)) => {
                     let link = step.subject().link();

@@ -76,6 +76,7 @@ fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {
         (Subject::Link(link), Snapshot::Link(expected)) => host.delete_link(*link, expected),
         (Subject::Path(path), Snapshot::Path(expected)) => host.remove_path(path, expected),
         (Subject::IpSet(set), Snapshot::IpSet(expected)) => host.delete_ip_set(set, expected),
+        (Subject::Ipvs(ipvs), Snapshot::Ipvs(expected)) => host.delete_ipvs(ipvs, expected),
         (Subject::Sysctl(name), Snapshot::Sysctl(expected)) => host.restore_sysctl(name, expected),
         (Subject::Neighbour(neighbour), Snapshot::Neighbour(expected)) => host.delete_neighbour(neighbour, expected),
         (subject, Snapshot::Traffic(expected)) => host.delete_traffic(subject, expected),

@@ -57,6 +57,10 @@ pub enum Action {
         /// It holds other sets, which it keeps from being destroyed.
         is_list: bool,
     },
+    /// Deletes a destination of an IPVS service.
+    DeleteDestination,
+    /// Deletes an IPVS service that has no destinations.
+    DeleteService,
     /// Gives a sysctl its earlier value.
     RestoreSysctl,
     RemoveFile,
@@ -89,9 +93,11 @@ impl Action {
             Self::DeleteMember => 19,
             Self::DestroyIpSet { is_list: true } => 20,
             Self::DestroyIpSet { is_list: false } => 21,
-            Self::RestoreSysctl => 22,
-            Self::RemoveFile => 24,
-            Self::RemoveDir => 25,
+            Self::DeleteDestination => 22,
+            Self::DeleteService => 23,
+            Self::RestoreSysctl => 24,
+            Self::RemoveFile => 26,
+            Self::RemoveDir => 27,
         }
     }
 

@@ -181,7 +181,7 @@ impl Expectation {
 }
 
 fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot)> {
-    live.nft.iter().chain(&live.rt).chain(&live.ip_sets).map(|(subject, now)| (subject, now))
+    live.nft.iter().chain(&live.rt).chain(&live.ip_sets).chain(&live.ipvs).map(|(subject, now)| (subject, now))
 }
 
 /// Files and directories that were read and are there.

@@ -45,6 +45,18 @@ impl Watched {
     pub(crate) fn drain_now(&mut self) {
         let mut raw = Vec::new();
         while self.source.drain(&mut raw, 100).expect("drain") {}
+        self.take(raw);
+    }
+
+    /// One turn.
+    #[allow(dead_code, reason = "not every program of tests asks for single turns")]
+    pub(crate) fn drain_with(&mut self, budget: usize) {
+        let mut raw = Vec::new();
+        self.source.drain(&mut raw, budget).expect("drain");
+        self.take(raw);
+    }
+
+    fn take(&mut self, raw: Vec<Raw>) {
         for record in raw {
             match record {
                 Raw::Path(told) => self.told.push(told),

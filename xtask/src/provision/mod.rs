@@ -10,11 +10,12 @@ use crate::error::XtaskError;
 use crate::shell;
 
 /// Packages by the program that shows they are there.
-const PACKAGES: [(&str, &str); 21] = [
+const PACKAGES: [(&str, &str); 22] = [
     ("/usr/sbin/nft", "nftables"),
     ("/usr/sbin/iptables-nft", "iptables"),
     ("/usr/sbin/arptables-legacy", "arptables"),
     ("/usr/sbin/ipset", "ipset"),
+    ("/usr/sbin/ipvsadm", "ipvsadm"),
     ("/usr/sbin/dockerd", "docker.io"),
     ("/usr/bin/containerd", "containerd"),
     ("/usr/sbin/firewalld", "firewalld"),

@@ -21,6 +21,8 @@ pub(super) struct Step {
     pub(super) program: PathBuf,
     /// Its arguments.
     pub(super) args: Vec<String>,
+    /// Suites on which it is not done.
+    pub(super) not_on: Vec<String>,
     /// Modules to load first.
     pub(super) modules: Vec<String>,
     /// Longest time it may take.

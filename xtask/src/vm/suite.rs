@@ -1,7 +1,7 @@
 //! Which tests run in a machine: those about the kernel side, and those of the whole that need no container runtime.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
@@ -16,16 +16,20 @@ use super::outcome::Step;
 struct Tests {
     /// What people call it.
     name: &'static str,
-    /// The test program.
+    /// The test program's source: programs of several packages have the same name.
     program: &'static str,
     /// Only these, all when empty.
     only: &'static [&'static str],
     /// Not these.
     except: &'static [&'static str],
+    /// Suites whose kernel lacks what they are about.
+    not_on: &'static [&'static str],
     /// Modules the machine loads first; one that its kernel lacks fails the step.
     modules: &'static [&'static str],
     /// Programs it runs beside those every test may need, each with the package that has it.
     packages: &'static [(&'static str, &'static str)],
+    /// Whether it runs components of Kubernetes, which are built from their Go modules.
+    is_of_kubernetes: bool,
     /// Longest time, seconds. Emulation is some 20 times slower.
     seconds: u64,
     /// Whether it is part of every run.
@@ -33,35 +37,80 @@ struct Tests {
 }
 
 /// What most steps are.
-const PLAIN: Tests =
-    Tests { name: "", program: "", only: &[], except: &[], modules: &[], packages: &[], seconds: 600, is_usual: false };
+const PLAIN: Tests = Tests {
+    name: "",
+    program: "",
+    only: &[],
+    except: &[],
+    not_on: &[],
+    modules: &[],
+    packages: &[],
+    is_of_kubernetes: false,
+    seconds: 600,
+    is_usual: false,
+};
 
 /// How a step is added: tests/README.md, "Other kernels".
-const TESTS: [Tests; 8] = [
-    Tests { name: "BPF programs", program: "bpf", is_usual: true, ..PLAIN },
+const TESTS: [Tests; 10] = [
+    Tests { name: "BPF programs", program: "tracker/tests/bpf.rs", is_usual: true, ..PLAIN },
     Tests {
         name: "provenance",
-        program: "provenance",
+        program: "tests/tests/provenance.rs",
         only: &["rules_rewritten_by_somebody_else_keep_their_creator", "the_journal_follows_its_own_rollback"],
         ..PLAIN
     },
-    Tests { name: "restart", program: "restart", ..PLAIN },
+    Tests { name: "restart", program: "tests/tests/restart.rs", ..PLAIN },
     Tests {
         name: "attribution",
-        program: "attribution",
-        only: &["one_name_in_many_hands_is_never_given_to_the_wrong_one", "a_moved_directory_keeps_its_makers"],
+        program: "tests/tests/attribution.rs",
+        only: &["one_name_in_many_hands_is_never_given_to_the_wrong_one"],
         ..PLAIN
     },
-    Tests { name: "legacy", program: "legacy", ..PLAIN },
-    Tests { name: "classes", program: "classes", ..PLAIN },
+    Tests {
+        name: "directories",
+        program: "tests/tests/attribution.rs",
+        only: &["a_moved_directory_keeps_its_makers"],
+        // its tmpfs has no filesystem id, so nothing in memory can be watched
+        not_on: &["bullseye"],
+        ..PLAIN
+    },
+    Tests {
+        name: "legacy",
+        program: "tests/tests/legacy.rs",
+        only: &["rules_of_many_owners_in_one_table_are_told_apart", "a_reset_leaves_everybody_elses_legacy_rules"],
+        ..PLAIN
+    },
+    Tests {
+        name: "classes",
+        program: "tests/tests/classes.rs",
+        // nothing here makes the device file whose opening loads it
+        modules: &["tun"],
+        only: &["links_by_ioctl_ipv6_addresses_traffic_control_and_neighbours_are_told_apart"],
+        ..PLAIN
+    },
+    Tests {
+        name: "ipsets",
+        program: "tests/tests/ipsets.rs",
+        only: &["a_reset_takes_the_owners_sets_and_members_and_nothing_else"],
+        modules: &["ip_set"],
+        ..PLAIN
+    },
     Tests {
         name: "ebtables",
-        program: "ebtables",
+        program: "tests/tests/ebtables.rs",
         modules: &["ebtables", "ebtable_filter", "ebtable_nat"],
         packages: &[("/usr/sbin/ebtables-legacy", "ebtables")],
         ..PLAIN
     },
-    Tests { name: "ipsets", program: "ipsets", modules: &["ip_set"], ..PLAIN },
+    Tests {
+        name: "IPVS",
+        program: "tests/tests/ipvs.rs",
+        modules: &["ip_vs", "ip_vs_rr", "ip_vs_wlc", "ip_set", "dummy"],
+        packages: &[("/usr/sbin/keepalived", "keepalived")],
+        is_of_kubernetes: true,
+        seconds: 1500,
+        ..PLAIN
+    },
 ];
 
 /// A line of cargo's messages.
@@ -73,7 +122,7 @@ struct Message {
 
 #[derive(Deserialize)]
 struct Target {
-    name: String,
+    src_path: PathBuf,
     kind: Vec<String>,
 }
 
@@ -91,14 +140,17 @@ pub(super) fn steps(extent: Extent, wanted: Option<&str>) -> Result<Vec<Step>, X
     }
     for tests in &tests {
         provision::install_missing(tests.packages)?;
+        if tests.is_of_kubernetes {
+            provision::components()?;
+        }
     }
-    let programs = build(tests.iter().map(|tests| tests.program))?;
+    let programs = build(tests.iter().map(|tests| Path::new(tests.program)))?;
     tests
         .into_iter()
         .map(|tests| {
-            let program = programs
-                .get(tests.program)
-                .ok_or_else(|| XtaskError::Wrong(format!("cargo built no test program `{}`", tests.program)))?;
+            let program = programs.iter().find(|(source, _)| source.ends_with(tests.program));
+            let (_, program) = program
+                .ok_or_else(|| XtaskError::Wrong(format!("cargo built no test program of `{}`", tests.program)))?;
             Ok(tests.step(program.clone()))
         })
         .collect()
@@ -113,17 +165,18 @@ impl Tests {
             args.push("--exact".to_owned());
         }
         args.extend(["--include-ignored", "--test-threads=1"].map(str::to_owned));
-        let modules = self.modules.iter().map(|name| (*name).to_owned()).collect();
-        Step { name: self.name.to_owned(), program, args, modules, seconds: self.seconds }
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let (not_on, modules) = (owned(self.not_on), owned(self.modules));
+        Step { name: self.name.to_owned(), program, args, not_on, modules, seconds: self.seconds }
     }
 }
 
-/// Builds test programs, and gives where they are by their names.
-fn build(names: impl Iterator<Item = &'static str>) -> Result<BTreeMap<String, PathBuf>, XtaskError> {
+/// Builds test programs, and gives where they are by their sources.
+fn build(sources: impl Iterator<Item = &'static Path>) -> Result<BTreeMap<PathBuf, PathBuf>, XtaskError> {
     let mut command = Command::new("cargo");
     command.args(["test", "--no-run", "--workspace", "--message-format=json-render-diagnostics"]);
-    for name in names {
-        command.args(["--test", name]);
+    for name in sources.filter_map(Path::file_stem) {
+        command.arg("--test").arg(name);
     }
     eprintln!("+ cargo test --no-run");
     let output = command
@@ -139,7 +192,7 @@ fn build(names: impl Iterator<Item = &'static str>) -> Result<BTreeMap<String, P
     Ok(messages
         .filter_map(|message| {
             let target = message.target.filter(|target| target.kind.iter().any(|kind| kind == "test"))?;
-            Some((target.name, message.executable?))
+            Some((target.src_path, message.executable?))
         })
         .collect())
 }

@@ -151,6 +151,16 @@ enum Thing {
         /// A member, as `ipset list` prints it
         member: Option<String>,
     },
+    /// An IPVS service, or a destination of one
+    #[command(after_help = "Example: netdeed who ipvs tcp 10.96.0.1:443 10.244.0.5:8443")]
+    Ipvs {
+        /// `tcp`, `udp`, `sctp`, or `fwmark` for a service of marked packets
+        protocol: String,
+        /// Its address and port, or its mark
+        service: String,
+        /// A destination of it, address and port
+        destination: Option<String>,
+    },
     /// A sysctl that somebody set
     #[command(after_help = "Example: netdeed who sysctl net.ipv4.ip_forward")]
     Sysctl {
@@ -226,6 +236,9 @@ fn query(thing: Thing) -> Result<WhoQuery, CliError> {
         Thing::Sysctl { name } => WhoQuery { name: Some(name), ..class("sysctl") },
         Thing::Trace(_) => return Err(CliError::Usage("a trace is read line by line".to_owned())),
         Thing::IpSet { name, member } => WhoQuery { name: Some(name), member, ..class("ipset") },
+        Thing::Ipvs { protocol, service, destination } => {
+            WhoQuery { name: Some(format!("{protocol} {service}")), destination, ..class("ipvs") }
+        }
         Thing::Object { id } => return Err(CliError::Usage(format!("object {id} is asked for by its number"))),
     })
 }

@@ -15,6 +15,42 @@ pub enum Mode {
     Nftables,
     /// iptables.
     Iptables,
+    /// IPVS, with IP sets, a link for the services' addresses and few rules.
+    Ipvs,
+}
+
+impl Mode {
+    /// kube-proxy's word for it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Nftables => "nftables",
+            Self::Iptables => "iptables",
+            Self::Ipvs => "ipvs",
+        }
+    }
+
+    /// In IPVS mode kube-proxy deletes every service that is not its own, but those it is told not to.
+    fn options(self) -> &'static [&'static str] {
+        if self == Self::Ipvs { &["--ipvs-exclude-cidrs=192.0.2.0/24"] } else { &[] }
+    }
+
+    /// What its first rules hold.
+    fn first(self) -> &'static str {
+        match self {
+            Self::Nftables => "chain service-endpoints-check",
+            Self::Iptables => "KUBE-MARK-MASQ",
+            Self::Ipvs => "KUBE-CLUSTER-IP",
+        }
+    }
+
+    /// Lists its rules.
+    fn list(self) -> &'static str {
+        match self {
+            Self::Nftables => "nft list table ip kube-proxy",
+            Self::Iptables => "iptables-nft-save",
+            Self::Ipvs => "ipvsadm -Sn; ipset save",
+        }
+    }
 }
 
 /// Runs `kube-proxy --cleanup` to its end, as an administrator, and gives what it printed.
@@ -52,16 +88,16 @@ impl<'a> KubeProxy<'a> {
             ),
         )?;
         let log = File::create(node.scratch().join("kube-proxy.log"))?;
-        let word = if mode == Mode::Nftables { "nftables" } else { "iptables" };
         let daemon = node
             .command(KUBE_PROXY.built()?)
-            .arg(format!("--proxy-mode={word}"))
+            .arg(format!("--proxy-mode={}", mode.word()))
             .arg(format!("--kubeconfig={}", config.display()))
             .arg(format!("--hostname-override={NODE}"))
             .args(["--cluster-cidr=10.244.0.0/16", "--kube-api-content-type=application/json"])
             // the machine's own, not the network namespace's
             .args(["--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0"])
             .arg("--conntrack-tcp-timeout-close-wait=0")
+            .args(mode.options())
             .args(["--metrics-bind-address=127.0.0.1:10249", "--healthz-bind-address=127.0.0.1:10256", "--v=2"])
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdout(log.try_clone()?)
@@ -69,8 +105,9 @@ impl<'a> KubeProxy<'a> {
             .spawn()
             .map_err(|error| Failure::new("cannot run `kube-proxy`", error))?;
         let proxy = Self { node, mode, daemon };
-        let first = if mode == Mode::Nftables { "chain service-endpoints-check" } else { "KUBE-MARK-MASQ" };
-        proxy.wait_for(first).map_err(|failure| Failure(format!("{failure}\nunknown: {:#?}", server.unknown())))?;
+        proxy
+            .wait_for(mode.first())
+            .map_err(|failure| Failure(format!("{failure}\nunknown: {:#?}", server.unknown())))?;
         Ok(proxy)
     }
 
@@ -91,12 +128,8 @@ impl<'a> KubeProxy<'a> {
     }
 
     fn wait(&self, what: &str, condition: impl Fn(&str) -> bool) -> Result<()> {
-        let list = match self.mode {
-            Mode::Nftables => "nft list table ip kube-proxy",
-            Mode::Iptables => "iptables-nft-save",
-        };
         wait::until(&format!("{what} in kube-proxy's rules"), Duration::from_secs(90), || {
-            self.node.sh(list).ok().filter(|rules| condition(rules)).map(drop)
+            self.node.sh(self.mode.list()).ok().filter(|rules| condition(rules)).map(drop)
         })
         .map_err(|failure| Failure(format!("{failure}\n{}", self.log())))
     }

@@ -49,6 +49,7 @@ fn request(pid: u32, time: u64, protocol: u32, netns: NetnsId, messages: Vec<Req
         messages,
         is_truncated: false,
         ip_sets: Vec::new(),
+        ipvs: Vec::new(),
     };
     (request, actor)
 }

@@ -15,6 +15,7 @@ mod directories;
 mod event;
 mod interpret;
 mod marks;
+mod moves;
 mod source;
 mod sys;
 mod sysctls;

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
 
 use libc::{FAN_MOVED_FROM, FAN_MOVED_TO, FAN_ONDIR, FAN_Q_OVERFLOW};
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -27,6 +28,7 @@ use super::directories::{self, Directories, Place};
 use super::event::{Event, Events, Fid, fid_bytes};
 use super::interpret::{APPEAR, CHANGE, Present, VANISH, interpret};
 use super::marks::{Marks, RootReport, mark};
+use super::moves::{Moves, patience};
 use super::{Limits, init, sys};
 
 const MASK: u64 = APPEAR | VANISH | CHANGE | FAN_ONDIR;
@@ -49,6 +51,7 @@ pub struct FanotifySource {
     marks: Marks,
     directories: Directories,
     pending: VecDeque<Item>,
+    moves: Moves,
     buffer: Vec<u8>,
     has_targets: bool,
     has_new_links: bool,
@@ -80,6 +83,17 @@ struct Noted {
     mask: u64,
     target: Option<Box<[u8]>>,
     cause: Cause,
+}
+
+impl Item {
+    /// Whether it is the first half of a move.
+    fn leaves(&self) -> bool {
+        match self {
+            Self::Noted(noted) => noted.mask & FAN_MOVED_FROM != 0,
+            Self::Ready(told) => told.event == PathEvent::MovedOut,
+            Self::Lost => false,
+        }
+    }
 }
 
 /// By whom and when.
@@ -142,6 +156,7 @@ impl FanotifySource {
             marks,
             directories: Directories::new(limits.directories),
             pending: VecDeque::new(),
+            moves: Moves::default(),
             buffer: vec![0; BUFFER],
             has_targets,
             has_new_links: false,
@@ -225,9 +240,11 @@ impl FanotifySource {
     fn note(&mut self, event: Event<'_>, before_time: BootTime) {
         if event.mask & FAN_Q_OVERFLOW != 0 {
             self.pending.push_back(Item::Lost);
+            self.moves.clear();
             self.learn_all(); // a move may be among the lost
             return;
         }
+        self.moves.arrived(&event);
         let Some(fid) = event.dir else { return };
         let dir = match self.directories.find(fid, &self.marks) {
             Ok(Place::Relevant(dir)) => dir,
@@ -246,6 +263,7 @@ impl FanotifySource {
         let tgid = u32::try_from(event.pid).ok().filter(|&tgid| tgid != 0).map(Tgid);
         let cause = Cause { tgid, after_time: self.empty_at, before_time };
         if self.marks.set.covers(&path) {
+            self.moves.left(&event);
             let target = target.map(|target| target.bytes().into());
             self.pending.push_back(Item::Noted(Noted { path: path.clone(), mask: event.mask, target, cause }));
         }
@@ -259,6 +277,7 @@ impl FanotifySource {
     /// Keeps paths of directories true when a relevant one is made or moved.
     fn follow(&mut self, path: &AbsPath, event: Event<'_>, cause: Cause) {
         if event.mask & FAN_MOVED_FROM != 0 {
+            self.moves.left(&event);
             self.directories.moved_away(path);
             // A watched directory takes along what is below it without further words.
             for root in self.marks.set.below(path).filter(|_| !self.marks.set.covers(path)) {
@@ -291,6 +310,23 @@ impl FanotifySource {
         if walk.truncated || !walk.skipped.is_empty() {
             pending.push_back(Item::Lost);
         }
+    }
+
+    /// Reads on until both halves of every move are read.
+    fn read_moves(&mut self) -> Result<(), CaptureError> {
+        let end = Instant::now() + patience(self.has_targets);
+        while self.moves.is_any() {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+            let mut fds = [PollFd::new(&self.group, PollFlags::IN)];
+            // interrupted or not, what matters is whether there is something to read
+            if !poll(&mut fds, Some(&left)).is_ok_and(|ready| ready > 0) {
+                tracing::debug!("only the first half of a move came");
+                self.moves.clear();
+            }
+            self.read()?;
+        }
+        Ok(())
     }
 
     /// Tells a batch of items, each with what is at its path now.
@@ -349,7 +385,12 @@ impl RawSource for FanotifySource {
             }
             is_empty = self.read()?;
         }
-        let items = self.pending.drain(..budget.min(self.pending.len())).collect();
+        self.read_moves()?;
+        let mut count = budget.min(self.pending.len());
+        if self.pending.iter().take(count).any(Item::leaves) {
+            count = self.pending.len(); // with where it arrives
+        }
+        let items = self.pending.drain(..count).collect();
         self.tell(items, out)?;
         Ok(!is_empty || !self.pending.is_empty() || self.has_new_links)
     }

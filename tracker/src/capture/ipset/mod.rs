@@ -7,4 +7,4 @@ mod listing;
 mod source;
 
 pub use listing::{dump, header_of, is_loaded};
-pub use source::{IpSetLook, IpSetLooks, IpSetSource, Wanted};
+pub use source::{IpSetLister, IpSetLook, IpSetLooks, IpSetSource};

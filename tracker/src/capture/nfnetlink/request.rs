@@ -1,4 +1,5 @@
-//! A socket for questions to nf_tables and its neighbours on nfnetlink: one request, all of its answers.
+//! A socket for questions to nf_tables and its neighbours on nfnetlink, or to families of generic netlink: one request, all
+//! of its answers.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use netlink_packet_core::{
     NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_NETFILTER};
+use netlink_sys::{Socket, SocketAddr};
 use rustix::net::sockopt::{self, Timeout};
 
 use crate::capture::CaptureError;
@@ -38,8 +40,18 @@ pub(in crate::capture) struct Asker {
 }
 
 impl Asker {
+    /// Asks nfnetlink.
     pub(in crate::capture) fn open() -> Result<Self, CaptureError> {
-        let mut socket = Socket::new(NETLINK_NETFILTER).map_err(failed("open a socket"))?;
+        Self::of(NETLINK_NETFILTER)
+    }
+
+    /// Asks generic netlink.
+    pub(in crate::capture) fn generic() -> Result<Self, CaptureError> {
+        Self::of(NETLINK_GENERIC)
+    }
+
+    fn of(protocol: isize) -> Result<Self, CaptureError> {
+        let mut socket = Socket::new(protocol).map_err(failed("open a socket"))?;
         socket.bind_auto().map_err(failed("bind"))?;
         socket.connect(&SocketAddr::new(0, 0)).map_err(failed("connect to the kernel"))?;
         sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))
@@ -59,6 +71,44 @@ impl Asker {
         let mut answer = Answer::Whole;
         while !self.receive(operation, true, &mut answer, each)? {}
         Ok(answer)
+    }
+
+    /// Asks a family of generic netlink, by its number, for a listing; `each` gets every message of it.
+    pub(in crate::capture) fn dump_generic(
+        &mut self,
+        operation: &'static str,
+        (family, body): (u16, &[u8]),
+        each: &mut dyn FnMut(&NetlinkBuffer<&[u8]>),
+    ) -> Result<(), CaptureError> {
+        self.send_generic(family, body, NLM_F_REQUEST | NLM_F_DUMP)?;
+        while !self.receive(operation, true, &mut Answer::Whole, each)? {}
+        Ok(())
+    }
+
+    /// Asks a family of generic netlink, by its number, for one object; `each` gets the one message that answers.
+    pub(in crate::capture) fn ask_generic(
+        &mut self,
+        operation: &'static str,
+        (family, body): (u16, &[u8]),
+        each: &mut dyn FnMut(&NetlinkBuffer<&[u8]>),
+    ) -> Result<(), CaptureError> {
+        self.send_generic(family, body, NLM_F_REQUEST)?;
+        while !self.receive(operation, false, &mut Answer::Whole, each)? {}
+        Ok(())
+    }
+
+    fn send_generic(&mut self, family: u16, body: &[u8], flags: u16) -> Result<(), CaptureError> {
+        self.seq += 1;
+        let length = u32::try_from(HEADER_LEN + body.len()).map_err(|_| malformed())?;
+        let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
+        bytes.extend(length.to_ne_bytes());
+        bytes.extend(family.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(self.seq.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(body);
+        self.socket.send(&bytes, 0).map_err(failed("send a request"))?;
+        Ok(())
     }
 
     /// Asks for one object; `each` gets the one message that answers.
@@ -152,5 +202,5 @@ fn malformed() -> CaptureError {
 }
 
 fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> CaptureError {
-    move |source| CaptureError::Io { operation, object: "nfnetlink request socket".to_owned(), source }
+    move |source| CaptureError::Io { operation, object: "netlink request socket".to_owned(), source }
 }

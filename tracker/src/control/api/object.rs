@@ -331,6 +331,17 @@ pub enum ContentView {
         root: String,
         options: String,
     },
+    Ipvs {
+        service: String,
+        scheduler: String,
+        options: String,
+    },
+    Destination {
+        service: String,
+        address: String,
+        weight: u32,
+        options: String,
+    },
     /// A snapshot that does not belong to its subject; never written by this version.
     Unknown,
 }

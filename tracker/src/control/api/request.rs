@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::ObjectFilter;
 use crate::model::ids::{EntrySeq, Handle, ObjectId};
+use crate::model::ipvs::BadService;
 use crate::model::legacy::{LegacyFamily, LegacyTable};
 use crate::model::nft::Family;
 use crate::model::owner::{Certainty, Owner};
@@ -137,9 +138,9 @@ impl FollowQuery {
 #[serde(default, deny_unknown_fields)]
 pub struct WhoQuery {
     /// `rule`, `chain`, `table`, `set`, `link`, `route`, `address`, `qdisc`, `tclass`, `filter`, `neighbour`, `dir`, `file`,
-    /// `mount`, `ipset` or `sysctl`.
+    /// `mount`, `ipset`, `ipvs` or `sysctl`.
     pub class: Option<String>,
-    /// Name of a chain, table, set or link.
+    /// Name of a chain, table, set or link; of an IPVS service `tcp 10.96.0.1:443` or `fwmark 7`.
     pub name: Option<String>,
     /// Family of the table; `ip` for a rule when not given.
     pub family: Option<Family>,
@@ -153,7 +154,8 @@ pub struct WhoQuery {
     pub handle: Option<Handle>,
     /// Whether it is a rule of a legacy table; for chains and tables, whether only legacy ones are meant.
     pub legacy: bool,
-    /// Destination of a route: `default`, an address or a prefix.
+    /// Destination of a route: `default`, an address or a prefix; of an IPVS service: an address with a port, the service
+    /// itself when not given.
     pub destination: Option<String>,
     /// An address, with or without its prefix length; a neighbour's IP or hardware address.
     pub address: Option<String>,
@@ -198,6 +200,7 @@ impl WhoQuery {
                 Locator::Sysctl { name: SysctlName::parse(text).ok_or_else(bad)? }
             }
             "ipset" => Locator::IpSet { name: name()?.into(), member: self.member.clone() },
+            "ipvs" => self.ipvs()?,
             "qdisc" => self.traffic(Class::Qdisc)?,
             "tclass" => self.traffic(Class::Tclass)?,
             "filter" => self.traffic(Class::Filter)?,
@@ -214,7 +217,7 @@ impl WhoQuery {
             other => {
                 return Err(BadRequest(format!(
                     "expected class rule, chain, table, set, link, route, address, qdisc, tclass, filter, neighbour, dir, \
-                     file, mount, ipset or sysctl but found `{other}`"
+                     file, mount, ipset, ipvs or sysctl but found `{other}`"
                 )));
             }
         })
@@ -250,6 +253,16 @@ impl WhoQuery {
             chain: needed(self.chain.as_deref(), "chain")?.into(),
             place,
         })
+    }
+
+    fn ipvs(&self) -> Result<Locator, BadRequest> {
+        let service =
+            needed(self.name.as_deref(), "name")?.parse().map_err(|error: BadService| BadRequest(error.to_string()))?;
+        let destination = self.destination.as_deref().map(|text| {
+            let bad = |_| BadRequest(format!("expected a destination such as `10.244.0.5:8443` but found `{text}`"));
+            text.parse().map_err(bad)
+        });
+        Ok(Locator::Ipvs { service, destination: destination.transpose()? })
     }
 
     fn traffic(&self, class: Class) -> Result<Locator, BadRequest> {

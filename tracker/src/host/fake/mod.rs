@@ -5,6 +5,7 @@
 
 mod files;
 mod ipset;
+mod ipvs;
 mod legacy;
 mod load;
 mod net;
@@ -17,6 +18,7 @@ use super::restore::Restored;
 use super::{ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
@@ -28,6 +30,7 @@ use crate::model::traffic::TrafficSnapshot;
 
 pub use files::FakeFiles;
 pub use ipset::FakeIpSets;
+pub use ipvs::FakeIpvs;
 pub use legacy::FakeLegacy;
 pub use net::FakeNet;
 pub use ruleset::FakeRuleset;
@@ -48,6 +51,8 @@ pub struct FakeHost {
     pub files: FakeFiles,
     /// Its IP sets.
     pub ip_sets: FakeIpSets,
+    /// Its IPVS services.
+    pub ipvs: FakeIpvs,
     /// Values of its sysctls.
     pub sysctls: BTreeMap<SysctlName, String>,
     interference: Vec<Interference>,
@@ -93,6 +98,7 @@ impl Host for FakeHost {
             legacy: self.legacy.dump(),
             rt: self.net.dump(),
             ip_sets: self.ip_sets.dump(),
+            ipvs: self.ipvs.dump(),
             names: self.files.names.clone(),
             mounts: self.files.mounts.clone(),
             ..LiveState::default()
@@ -157,6 +163,10 @@ impl Host for FakeHost {
 
     fn delete_ip_set(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         self.ip_sets.delete(subject, expected)
+    }
+
+    fn delete_ipvs(&mut self, subject: &IpvsSubject, expected: &IpvsSnapshot) -> Result<Removal, HostError> {
+        self.ipvs.delete(subject, expected)
     }
 
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
@@ -239,6 +249,10 @@ impl Host for FakeHost {
 
     fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError> {
         self.add_rt(Subject::IpRule(rule.clone()), Snapshot::IpRule(content.clone()))
+    }
+
+    fn add_ipvs(&mut self, subject: &IpvsSubject, content: &IpvsSnapshot) -> Result<(), HostError> {
+        self.ipvs.restore(subject, content)
     }
 
     /// The fake keeps no bytes of files, so it needs no archive.

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
-use crate::attribution::ipsets::{Candidate, Touched};
+use crate::attribution::ipsets::Touched;
+use crate::attribution::pending::Candidate;
 use crate::attribution::verdict::Judge;
-use crate::capture::ipset::{IpSetLook, IpSetLooks, Wanted};
+use crate::capture::ipset::IpSetLook;
+use crate::capture::looks::{Look, Looks, Wanted};
+use crate::capture::{self};
 use crate::model::ids::IpSetName;
 use crate::model::observation::Request;
 use crate::model::owner::{Attribution, Evidence};
@@ -18,7 +21,8 @@ use crate::model::time::BootTime;
 use super::super::ip_sets::{Blame, differences, is_torn};
 use super::Recorder;
 
-/// How often sets are looked at without a request: members time out without a word, and packets add some.
+/// How often is looked without a request: members time out without a word, and packets add some; IPVS can be told things
+/// in ways that no record is made of.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// How soon after a look that failed.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -29,8 +33,8 @@ const MAX_CANDIDATES: usize = 32;
 
 /// What was ordered and what came.
 #[derive(Debug)]
-pub(super) struct LookState {
-    looks: IpSetLooks,
+pub(super) struct LookState<K> {
+    looks: Looks<K>,
     /// Number of the last order, and of the last answer.
     asked: u64,
     answered: u64,
@@ -41,12 +45,12 @@ pub(super) struct LookState {
     last: Instant,
 }
 
-impl LookState {
-    pub(super) fn new(looks: IpSetLooks) -> Self {
+impl<K: Ord> LookState<K> {
+    pub(super) fn new(looks: Looks<K>) -> Self {
         Self { looks, asked: 0, answered: 0, torn: 0, has_failed: false, compared: BootTime(0), last: Instant::now() }
     }
 
-    fn ask(&mut self, wanted: Wanted) {
+    pub(super) fn ask(&mut self, wanted: Wanted<K>) {
         self.asked = self.looks.ask(wanted);
     }
 
@@ -58,6 +62,43 @@ impl LookState {
         }
         is_due
     }
+
+    /// Looks at everything from time to time, if there `is_any`thing to look at.
+    pub(super) fn ask_again(&mut self, is_any: impl FnOnce() -> bool) {
+        let every = if self.has_failed { TRY_AGAIN } else { LOOK_EVERY };
+        if self.last.elapsed() >= every && (self.has_failed || is_any()) {
+            self.has_failed = false;
+            self.last = Instant::now();
+            self.ask(Wanted::All);
+        }
+    }
+
+    /// Takes the answer to an order: what it found, unless it could not, or everything was compared since it began; then
+    /// it is ordered anew.
+    pub(super) fn answer<T>(&mut self, what: &str, look: Look<K, T>) -> Result<(Answer<K>, Vec<T>), Option<String>> {
+        let Look { number, began, ended, wanted, found } = look;
+        self.answered = self.answered.max(number);
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => {
+                warn!(%why, "{what} could not be listed, trying again");
+                self.has_failed = true;
+                return Err(Some(why));
+            }
+        };
+        if began < self.compared {
+            self.ask(wanted);
+            return Err(None);
+        }
+        Ok((Answer { began, ended, wanted }, found))
+    }
+}
+
+/// What a look was about, and when it was.
+pub(super) struct Answer<K> {
+    pub(super) began: BootTime,
+    pub(super) ended: BootTime,
+    pub(super) wanted: Wanted<K>,
 }
 
 impl Recorder {
@@ -80,31 +121,17 @@ impl Recorder {
 
     /// Looks from time to time.
     pub(super) fn look_again(&mut self) {
-        let every = if self.looks.has_failed { TRY_AGAIN } else { LOOK_EVERY };
-        if self.looks.last.elapsed() >= every && (self.looks.has_failed || !self.world.ip_sets().is_empty()) {
-            self.looks.has_failed = false;
-            self.looks.last = Instant::now();
-            self.looks.ask(Wanted::All);
-        }
+        let world = &self.world;
+        self.looks.ask_again(|| !world.ip_sets().is_empty());
+        self.ipvs.looks.ask_again(|| world.has_ipvs() || capture::ipvs::is_loaded());
     }
 
     /// Records what a look found.
     pub(super) fn ip_sets(&mut self, look: IpSetLook) {
-        let IpSetLook { number, began, ended, wanted, sets } = look;
-        self.looks.answered = self.looks.answered.max(number);
-        let sets = match sets {
-            Ok(sets) => sets,
-            Err(why) => {
-                warn!(%why, "ip sets could not be listed, trying again");
-                self.board.undecoded("ip set listing", &why);
-                self.looks.has_failed = true;
-                return;
-            }
+        let (Answer { began, ended, wanted }, sets) = match self.looks.answer("ip sets", look) {
+            Ok(answer) => answer,
+            Err(why) => return why.iter().for_each(|why| self.board.undecoded("ip set listing", why)),
         };
-        if began < self.looks.compared {
-            self.looks.ask(wanted);
-            return;
-        }
         // what was under one of these names may be under another by now
         let missing = self.moved_elsewhere(&wanted);
         if missing.is_some() || (is_torn(&self.ip_set_requests, &sets) && self.looks.torn < MAX_TORN) {
@@ -117,22 +144,23 @@ impl Recorder {
         self.looks.torn = 0;
         let found = differences(&self.world, &self.ip_set_requests, &sets, |name| wanted.has(name), ended);
         for finding in found {
-            let attribution = self.who_changed_ip_set(finding.by);
+            let attribution = self.who_is_behind(finding.by, self.ip_set_requests.is_blind());
             self.apply(finding.effect, &attribution, None);
         }
         self.ip_set_requests.forget(began, |name| wanted.has(name), wanted == Wanted::All);
     }
 
     /// The names that requests connect with those of a look, when it was not at all of them.
-    fn moved_elsewhere(&self, wanted: &Wanted) -> Option<BTreeSet<IpSetName>> {
+    fn moved_elsewhere(&self, wanted: &Wanted<IpSetName>) -> Option<BTreeSet<IpSetName>> {
         let Wanted::Named(names) = wanted else { return None };
         let connected: BTreeSet<IpSetName> =
             names.iter().flat_map(|name| self.ip_set_requests.group(name, false)).collect();
         (connected != *names).then_some(connected)
     }
 
-    fn who_changed_ip_set(&mut self, by: Blame) -> Attribution {
-        if self.ip_set_requests.is_blind() {
+    /// The verdict on a difference, when nobody `is_blind` to a part of the requests.
+    pub(super) fn who_is_behind(&mut self, by: Blame, is_blind: bool) -> Attribution {
+        if is_blind {
             return Attribution::unknown(Evidence::RequestLost);
         }
         match by {

@@ -20,7 +20,7 @@ impl Recorder {
         match command {
             // what was asked of IP sets, and what a loss may have hidden, is answered by a later turn of the loop, and so is this
             Command::Barrier { done, turns }
-                if turns < MAX_TURNS && (self.looks.is_due() || self.reconciliation.is_pending()) =>
+                if turns < MAX_TURNS && (self.is_look_due() || self.reconciliation.is_pending()) =>
             {
                 self.surroundings.commands.send(Command::Barrier { done, turns: turns + 1 });
                 false
@@ -62,6 +62,12 @@ impl Recorder {
                 true
             }
         }
+    }
+
+    /// Whether looks were ordered and not answered; each source is told to hurry then.
+    fn is_look_due(&self) -> bool {
+        let (sets, services) = (self.looks.is_due(), self.ipvs.looks.is_due());
+        sets || services
     }
 
     /// Answers those who wait for everything so far to be durable, once it is known what everything is.

@@ -129,9 +129,15 @@ impl Recorder {
     /// Compares everything that lives with what is known.
     pub(super) fn compare_all(&mut self, evidence: &Evidence) -> Result<Differences, CaptureError> {
         let mut all = Differences::default();
-        for source in
-            [Source::Rtnetlink, Source::Nftables, Source::Fanotify, Source::IpSets, Source::Legacy, Source::Mounts]
-        {
+        for source in [
+            Source::Rtnetlink,
+            Source::Nftables,
+            Source::Fanotify,
+            Source::IpSets,
+            Source::Ipvs,
+            Source::Legacy,
+            Source::Mounts,
+        ] {
             let live = self.read_live(source)?;
             all.add(self.compare(source, live, evidence));
         }
@@ -161,7 +167,9 @@ impl Recorder {
     pub(super) fn resync_lost(&mut self) {
         for (source, reason) in std::mem::take(&mut self.lost) {
             match source {
-                Source::Nftables | Source::IpSets | Source::Legacy | Source::Mounts => self.resync(source, reason),
+                Source::Nftables | Source::IpSets | Source::Ipvs | Source::Legacy | Source::Mounts => {
+                    self.resync(source, reason);
+                }
                 Source::Rtnetlink | Source::Fanotify => self.look_after_loss(source, reason),
                 Source::Sysctls => {
                     self.compare_sysctls(&Evidence::Gap { reason: reason.clone() });
@@ -235,6 +243,11 @@ impl Recorder {
                 let live = capture::ipset::dump()?;
                 // looks that are under way are older
                 self.looks.compared = BootTime::now();
+                Ok(live)
+            }
+            Source::Ipvs => {
+                let live = capture::ipvs::dump()?;
+                self.ipvs.looks.compared = BootTime::now();
                 Ok(live)
             }
             Source::Legacy => {
@@ -336,6 +349,7 @@ pub(super) fn source_of(subject: &Subject) -> Option<Source> {
         Subject::Path(_) => Some(Source::Fanotify),
         Subject::Legacy(_) => Some(Source::Legacy),
         Subject::IpSet(_) => Some(Source::IpSets),
+        Subject::Ipvs(_) => Some(Source::Ipvs),
         Subject::Mount(_) => Some(Source::Mounts),
         // always there, whatever is set
         Subject::Sysctl(_) => None,

@@ -29,7 +29,7 @@ use crate::render::Surroundings;
 pub enum Format {
     /// libnftables JSON for `nft -j -f`: the nf_tables steps, in one transaction.
     Nftables,
-    /// A shell script of `iptables-restore`, `nft`, `ip`, `ipset` and file commands: all steps.
+    /// A shell script of `iptables-restore`, `nft`, `ip`, `ipset`, `ipvsadm` and file commands: all steps.
     IptablesRestore,
 }
 

@@ -1,6 +1,6 @@
-//! Links, addresses, routes, ip rules and IP sets in the words of ip(8) and ipset(8).
+//! Links, addresses, routes, ip rules, IP sets and IPVS in the words of ip(8), ipset(8) and ipvsadm(8).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use libc::{AF_INET6, IFA_ADDRESS, IFA_LOCAL, RTA_MULTIPATH, RTA_PREFSRC, RTA_SRC};
 
@@ -10,6 +10,7 @@ use crate::decode::rtnl::hop::Hop;
 use crate::decode::rtnl::route::{RTA_NH_ID, RouteView, gateway};
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetItem, IpSetSubject};
+use crate::model::ipvs::{IpvsItem, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
 use crate::render::Surroundings;
@@ -126,6 +127,18 @@ pub(super) fn address(
         None => words.push(format!("{local}/{}", subject.prefix)),
     }
     words.extend(["dev".to_owned(), names.link(subject.ifindex.0).ok_or(NO_LINK)?]);
+    Ok(words)
+}
+
+/// `ipvsadm -D <service>` or `ipvsadm -d <service> -r <destination>`.
+pub(super) fn ipvs(subject: &IpvsSubject) -> Result<Words, &'static str> {
+    let IpvsSubject { service, item } = subject;
+    let service = service.ipvsadm().ok_or("ipvsadm(8) has no option for its protocol")?;
+    let command = if *item == IpvsItem::Service { "-D" } else { "-d" };
+    let mut words: Words = ["ipvsadm", command].map(str::to_owned).into_iter().chain(service).collect();
+    if let IpvsItem::Destination { address, port } = item {
+        words.extend(["-r".to_owned(), SocketAddr::new(*address, *port).to_string()]);
+    }
     Ok(words)
 }
 

@@ -138,6 +138,7 @@ fn command(step: &Step, plan: &Plan, live: &LiveState, names: &Names) -> Result<
             vec!["delete_link".to_owned(), ifindex.to_string(), link.name.to_string()]
         }
         (Action::DeleteMember | Action::DestroyIpSet { .. }, Subject::IpSet(set), _) => net::ip_set(set),
+        (Action::DeleteDestination | Action::DeleteService, Subject::Ipvs(ipvs), _) => net::ipvs(ipvs)?,
         (Action::RestoreSysctl, Subject::Sysctl(name), Snapshot::Sysctl(content)) => sysctl(name, content)?,
         (Action::RemoveFile, Subject::Path(path), Snapshot::Path(content)) => remove("rm", path, content)?,
         (Action::RemoveDir, Subject::Path(path), Snapshot::Path(content)) => remove("rmdir", path, content)?,

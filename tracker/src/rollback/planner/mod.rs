@@ -6,6 +6,7 @@
 
 mod drift;
 mod ipsets;
+mod ipvs;
 mod legacy;
 mod links;
 mod nft;
@@ -51,6 +52,7 @@ pub fn plan_with(objects: &[Object], earlier: &Earlier, live: &LiveState, select
     let going = links::plan(&register, live, &relations, &mut draft);
     routes::plan(&register, live, &relations, &going, &mut draft);
     ipsets::plan(&register, live, &mut draft);
+    ipvs::plan(&register, live, &mut draft);
     sysctls::plan(&register, live, &mut draft);
     traffic::plan(&register, live, &mut draft);
     paths::plan(&register, live, &mut draft);
@@ -111,8 +113,8 @@ fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
 
 /// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
 fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
-    let there: BTreeSet<&Subject> =
-        live.nft.iter().chain(&live.legacy).chain(&live.rt).chain(&live.ip_sets).map(|(subject, _)| subject).collect();
+    let there = live.nft.iter().chain(&live.legacy).chain(&live.rt).chain(&live.ip_sets).chain(&live.ipvs);
+    let there: BTreeSet<&Subject> = there.map(|(subject, _)| subject).collect();
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),

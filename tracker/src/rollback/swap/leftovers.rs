@@ -32,7 +32,7 @@ pub(super) fn find(scene: &Scene<'_>, swap: &Swap, findings: &mut Vec<Finding>) 
 
 fn kernel<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a Subject, &'a Snapshot)> + use<'a> {
     let live = scene.live;
-    let all = live.nft.iter().chain(&live.rt).chain(&live.ip_sets).chain(&live.legacy);
+    let all = live.nft.iter().chain(&live.rt).chain(&live.ip_sets).chain(&live.ipvs).chain(&live.legacy);
     all.map(|(subject, content)| (subject, content))
 }
 

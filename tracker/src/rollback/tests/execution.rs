@@ -7,6 +7,7 @@ use crate::host::restore::Restored;
 use crate::host::{ArchiveError, ArchivedFiles, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::Generation;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::AddressSubject;
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::PathSnapshot;
@@ -184,6 +185,9 @@ impl Host for Broken {
     fn delete_ip_set(&mut self, _: &IpSetSubject, _: &IpSetSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
+    fn delete_ipvs(&mut self, _: &IpvsSubject, _: &IpvsSnapshot) -> Result<Removal, HostError> {
+        Err(Self::error())
+    }
     fn restore_sysctl(&mut self, _: &SysctlName, _: &SysctlSnapshot) -> Result<Removal, HostError> {
         Err(Self::error())
     }
@@ -214,6 +218,9 @@ impl Host for Broken {
         Err(Self::error())
     }
     fn add_ip_rule(&mut self, _: &IpRuleSubject, _: &IpRuleSnapshot) -> Result<(), HostError> {
+        Err(Self::error())
+    }
+    fn add_ipvs(&mut self, _: &IpvsSubject, _: &IpvsSnapshot) -> Result<(), HostError> {
         Err(Self::error())
     }
     fn restore_paths(

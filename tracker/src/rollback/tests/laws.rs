@@ -30,6 +30,7 @@ pub(super) enum Act {
     File { path: usize },
     LegacyChain { chain: usize },
     LegacyRule { chain: usize, jump: Option<usize>, text: u8 },
+    Balance { service: u8, destination: Option<u8> },
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -53,6 +54,8 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (2..8_u32, 1..5_u8).prop_map(|(link, host)| Act::Address { link, host }),
         3 => (proptest::option::of(2..8_u32), 0..5_u8).prop_map(|(link, net)| Act::Route { link, net }),
         3 => (0..PATHS.len()).prop_map(|path| Act::File { path }),
+        3 => (0..3_u8, proptest::option::weighted(0.7, 1..4_u8))
+            .prop_map(|(service, destination)| Act::Balance { service, destination }),
         1 => (2..CHAINS.len()).prop_map(|chain| Act::LegacyChain { chain }),
         5 => (0..CHAINS.len(), proptest::option::weighted(0.4, 2..CHAINS.len()), 0..3_u8)
             .prop_map(|(chain, jump, text)| Act::LegacyRule { chain, jump, text }),
@@ -113,6 +116,7 @@ impl Scene {
             }
             Act::Link { .. } | Act::Address { .. } | Act::Route { .. } => self.act_on_net(by, act),
             Act::File { path } => self.make_file(by, PATHS[path]),
+            Act::Balance { service, destination } => self.balance(by, service, destination),
             Act::LegacyChain { chain } => self.legacy_chain(by, CHAINS[chain]),
             Act::LegacyRule { chain, jump, text } => {
                 // the kernel refuses loops
@@ -210,7 +214,8 @@ fn everything(scene: &Scene) -> BTreeMap<Subject, Snapshot> {
     let files = scene.host.files.entries().iter();
     let files =
         files.map(|(path, now): (&AbsPath, &PathSnapshot)| (Subject::Path(path.clone()), Snapshot::Path(now.clone())));
-    let kernel = scene.host.ruleset.dump().into_iter().chain(scene.host.net.dump());
+    let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
+    let kernel = scene.host.ruleset.dump().into_iter().chain(net);
     kernel.chain(scene.host.legacy.dump()).chain(files).collect()
 }
 
@@ -233,7 +238,8 @@ fn listing(scene: &Scene) -> Vec<String> {
     let mut nft: Vec<String> = nft.collect();
     // the order of rules matters in their chain only, of everything else not at all
     nft.sort_by_key(|line| line.split(" handle ").next().map(str::to_owned));
-    let net = scene.host.net.dump().into_iter().map(|(subject, now)| format!("{subject:?} {}", now.digest()));
+    let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
+    let net = net.map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = scene.host.files.entries().iter().map(|(path, now)| format!("{path} {:?} {}", now.kind, now.size));
     nft.into_iter().chain(net).chain(files).chain(legacy::listing(&scene.host)).collect()
 }

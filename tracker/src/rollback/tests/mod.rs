@@ -2,6 +2,7 @@
 
 mod execution;
 mod ipsets;
+mod ipvs;
 mod laws;
 mod legacy;
 mod links;

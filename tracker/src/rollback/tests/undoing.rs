@@ -11,6 +11,7 @@ use crate::host::restore::Restored;
 use crate::host::{ArchiveError, HostError, LegacyEdit, NftBatch, Removal};
 use crate::model::ids::OperationId;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
+use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::nft::NftSubject;
 use crate::model::path::PathSnapshot;
@@ -39,7 +40,8 @@ fn contents(host: &FakeHost) -> Vec<String> {
         })
         .collect();
     nft.sort_by_key(|line| line.split(" handle ").next().map(str::to_owned));
-    let net = host.net.dump().into_iter().map(|(subject, now)| format!("{subject:?} {}", now.digest()));
+    let net = host.net.dump().into_iter().chain(host.ipvs.dump());
+    let net = net.map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = host.files.entries().iter();
     let files = files.map(|(path, now)| format!("{path} {:?} {} {:o}", now.kind, now.size, now.mode));
     nft.into_iter().chain(net).chain(files).chain(super::legacy::listing(host)).collect()
@@ -47,7 +49,7 @@ fn contents(host: &FakeHost) -> Vec<String> {
 
 impl Scene {
     /// The archive of the reset that would be made now, as it is read back.
-    fn archive(&mut self, selection: &Selection) -> Archive {
+    pub(super) fn archive(&mut self, selection: &Selection) -> Archive {
         let live = self.live(selection);
         let plan = plan(&self.objects, &live, selection);
         let owner = selection.owner.clone();
@@ -59,7 +61,7 @@ impl Scene {
 }
 
 /// Undoes and checks the proof.
-fn undo(host: &mut FakeHost, archive: &Archive) -> UndoPlan {
+pub(super) fn undo(host: &mut FakeHost, archive: &Archive) -> UndoPlan {
     let live = host.live(&undo_paths(archive)).expect("the fake always answers");
     let plan = plan_undo(archive, &live, scope());
     let expectation = UndoExpectation::new(&plan, &live);
@@ -117,6 +119,10 @@ impl Host for Dying<'_> {
         self.live_on()?;
         self.inner.delete_ip_set(set, expected)
     }
+    fn delete_ipvs(&mut self, it: &IpvsSubject, expected: &IpvsSnapshot) -> Result<Removal, HostError> {
+        self.live_on()?;
+        self.inner.delete_ipvs(it, expected)
+    }
     fn restore_sysctl(&mut self, name: &SysctlName, expected: &SysctlSnapshot) -> Result<Removal, HostError> {
         self.live_on()?;
         self.inner.restore_sysctl(name, expected)
@@ -161,6 +167,10 @@ impl Host for Dying<'_> {
     fn add_ip_rule(&mut self, rule: &IpRuleSubject, content: &IpRuleSnapshot) -> Result<(), HostError> {
         self.live_on()?;
         self.inner.add_ip_rule(rule, content)
+    }
+    fn add_ipvs(&mut self, it: &IpvsSubject, content: &IpvsSnapshot) -> Result<(), HostError> {
+        self.live_on()?;
+        self.inner.add_ipvs(it, content)
     }
     fn restore_paths(
         &mut self,

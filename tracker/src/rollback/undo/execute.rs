@@ -92,6 +92,7 @@ fn restore(host: &mut dyn Host, step: &Restore) -> Result<(), HostError> {
         (Subject::Link(ifindex), Snapshot::Link(link), How::Attach) => host.attach_link(*ifindex, link),
         (Subject::Address(address), Snapshot::Address(content), _) => host.add_address(address, content),
         (Subject::Route(route), Snapshot::Route(content), _) => host.add_route(route, content),
+        (Subject::Ipvs(ipvs), Snapshot::Ipvs(content), _) => host.add_ipvs(ipvs, content),
         (Subject::IpRule(rule), Snapshot::IpRule(content), _) => host.add_ip_rule(rule, content),
         (Subject::Sysctl(name), Snapshot::Sysctl(SysctlSnapshot { value, before: Some(before) }), _) => {
             // from what the reset made of it to what it was

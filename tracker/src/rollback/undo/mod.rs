@@ -6,6 +6,7 @@
 //! came to it) is left alone.
 
 mod execute;
+mod ipvs;
 mod legacy;
 mod links;
 mod lost;
@@ -146,6 +147,7 @@ pub fn plan_undo(archive: &Archive, live: &LiveState, scope: Scope) -> UndoPlan 
         legacy::plan(archive, &kernel, live, &mut plan);
         let made = links::plan(&kernel, live, &mut plan);
         net::plan(&kernel, live, &made, &mut plan);
+        ipvs::plan(&kernel, live, &mut plan);
     } else {
         kernel.into_iter().for_each(|item| plan.refuse(item, Obstacle::OtherBoot));
     }

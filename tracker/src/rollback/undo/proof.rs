@@ -27,7 +27,7 @@ impl UndoExpectation {
     pub fn new(plan: &UndoPlan, before: &LiveState) -> Self {
         let set: BTreeSet<&Subject> =
             plan.steps.iter().filter(|step| matches!(step.how, How::SetPolicy(_))).map(|step| &step.subject).collect();
-        let kernel = before.nft.iter().chain(&before.rt);
+        let kernel = before.nft.iter().chain(&before.rt).chain(&before.ipvs);
         let stays = kernel
             .filter(|(subject, now)| !set.contains(subject) && !goes_by_itself(now))
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
@@ -44,7 +44,7 @@ impl UndoExpectation {
     /// Holds the live state afterwards against the expectation; `remaining` of the proof is what did not come back.
     pub fn verify(&self, after: &LiveState) -> Proof {
         let now: BTreeMap<&Subject, &Snapshot> =
-            after.nft.iter().chain(&after.rt).map(|(subject, now)| (subject, now)).collect();
+            after.nft.iter().chain(&after.rt).chain(&after.ipvs).map(|(subject, now)| (subject, now)).collect();
         let mut rules: BTreeMap<(&TableRef, &ChainName, Digest), usize> = BTreeMap::new();
         for (subject, content) in &after.nft {
             if let Subject::Nft(NftSubject { table, item: NftItem::Rule { chain, .. } }) = subject
