@@ -70,7 +70,7 @@ fn rules_of_bridge_tables_have_their_owners() {
         tracker.json(&["who", "rule", "filter", "FORWARD", "1", "--legacy", "--family", "bridge"]).expect("an answer");
     assert_eq!(rule["data"]["objects"][0]["owner"], "cni/flannel", "{rule:#}");
     assert_eq!(rule["data"]["objects"][0]["certainty"], "exact", "{rule:#}");
-    let blame = tracker.text(&["blame", "legacy", "--family", "bridge"]).expect("a listing");
+    let blame = tracker.text(&["blame", "--legacy", "--family", "bridge"]).expect("a listing");
     assert!(
         blame.contains("*filter") && blame.contains("-A FORWARD -j OWN") && blame.contains(":OWN RETURN"),
         "{blame}"
@@ -81,7 +81,7 @@ fn rules_of_bridge_tables_have_their_owners() {
     let after = owners(&tracker);
     assert_eq!(after.len() + 1, owned.len(), "{after:#?}");
     assert!(after.iter().all(|(line, owner)| owned.get(line) == Some(owner)), "{after:#?}");
-    let blame = tracker.text(&["blame", "legacy", "--family", "bridge"]).expect("a listing");
+    let blame = tracker.text(&["blame", "--legacy", "--family", "bridge"]).expect("a listing");
     assert!(blame.contains(":OWN DROP"), "{blame}");
 
     let reset = tracker.cli(&["reset", "--owner", "kubernetes", "--yes"]).expect("run");
