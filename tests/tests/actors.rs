@@ -63,6 +63,10 @@ fn numbers_of_another_process_id_namespace_are_not_taken_for_the_hosts() {
     let table = who(&tracker, &["table", "inside"]);
     assert_flannels(&table);
     assert!(table["created"]["actor"]["tgid"].as_u64().is_some_and(|tgid| tgid > 100), "{table:#}");
+    let inner = |image: &Value| image["inner_tgid"].as_u64();
+    assert!(inner(&table["created"]["actor"]).is_some_and(|number| (2..10).contains(&number)), "{table:#}");
+    assert_eq!(inner(&table["created"]["actor"]["ancestry"][0]), Some(1), "the namespace's first: {table:#}");
+    assert_eq!(inner(&table["created"]["actor"]["ancestry"][1]), None, "the host's: {table:#}");
     assert_flannels(&who(&tracker, &["dir", "/var/lib/cni/inside"]));
     assert_flannels(&who(&tracker, &["address", "10.1.1.1"]));
     let link = who(&tracker, &["link", "inside"]);
@@ -112,6 +116,34 @@ fn secrets_on_command_lines_are_not_recorded_and_who_logged_in_is() {
     assert_eq!(table["created"]["actor"]["login_uid"], 0, "{table:#}");
     let text = table.to_string();
     assert!(!text.contains("S3CRET") && text.contains("harmless") && text.contains("<redacted>"), "{table:#}");
+    tracker.stop().expect("a clean stop");
+}
+
+#[test]
+fn a_login_is_known_by_its_terminal_its_session_and_where_it_came_from() {
+    let node = Node::new().expect("a node");
+    let tracker = Tracker::start(&node, &Files::named(&node, "tracker"), "").expect("a tracker");
+    node.admin_sh(
+        "export SSH_CONNECTION='192.0.2.7 50022 192.0.2.1 22'; script -qec 'nft add table ip t; :' /dev/null < /dev/null
+         script -qec 'env -u SSH_CONNECTION nft add table ip u; :' /dev/null < /dev/null",
+    )
+    .expect("a table");
+    node.sh("nft add table ip elsewhere").expect("a table");
+    let table = who(&tracker, &["table", "t"]);
+    let actor = &table["created"]["actor"];
+    assert!(actor["tty"].as_str().is_some_and(|tty| tty.starts_with("pts/")), "{actor:#}");
+    assert_eq!(actor["ssh"], "192.0.2.7 50022 192.0.2.1 22", "{actor:#}");
+    assert!(actor["audit_session"].is_u64(), "{actor:#}");
+    assert_eq!((&actor["login_uid"], &actor["inner_tgid"]), (&0.into(), &Value::Null), "{actor:#}");
+    assert!(actor["netns_cookie"].as_u64().is_some_and(|cookie| cookie > 0), "{actor:#}");
+    let text = tracker.text(&["who", "table", "t"]).expect("an answer");
+    assert!(text.contains(" on pts/") && text.contains("by ssh from 192.0.2.7"), "{text}");
+    let other = who(&tracker, &["table", "u"])["created"]["actor"].clone();
+    assert_eq!(other["ssh"], Value::Null, "{other:#}");
+    assert_eq!((&other["audit_session"], &other["netns_cookie"]), (&actor["audit_session"], &actor["netns_cookie"]));
+    let elsewhere = who(&tracker, &["table", "elsewhere"])["created"]["actor"].clone();
+    let none = [&elsewhere["tty"], &elsewhere["audit_session"]];
+    assert_ne!(elsewhere["audit_session"], actor["audit_session"], "{none:?}");
     tracker.stop().expect("a clean stop");
 }
 

@@ -58,7 +58,8 @@ fn what_a_cri_pods_plugins_make_is_theirs_and_a_reset_leaves_nothing() {
 
     let link = who(&tracker, &["link", &veth(&node)]);
     assert_plugins(&link, "bridge", &["bridge", "containerd"], "shop/web-0");
-    assert_eq!(link["created"]["actor"]["cni"]["container"], web.id.as_str(), "{link:#}");
+    let call = &link["created"]["actor"]["cni"];
+    assert_eq!((&call["container"], &call["pod_uid"]), (&web.id.as_str().into(), &web.uid.as_str().into()), "{link:#}");
     assert_plugins(&who(&tracker, &["link", "cni0"]), "bridge", &["bridge", "containerd"], "shop/web-0");
     let address = who(&tracker, &["address", "10.244.0.1"]);
     assert_plugins(&address, "bridge", &["bridge", "containerd"], "shop/web-0");

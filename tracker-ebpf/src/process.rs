@@ -5,7 +5,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tracker_ebpf::abi::{
     EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, LONG_ARGV_BYTES, LONG_ENV_BYTES, SHORT_ARGV_BYTES,
-    SHORT_ENV_BYTES, kind,
+    SHORT_ENV_BYTES, UNSET_SESSION, kind,
 };
 
 use crate::cgroup::Cgroup;
@@ -32,7 +32,7 @@ pub(crate) fn netdeed_fork(ctx: RawTracePointContext) -> u32 {
             task::fill_ancestry(&raw mut (*record).ancestry);
             (*record).child_start = child_start;
             (*record).child_tgid = tgid;
-            (*record).reserved = 0;
+            (*record).child_inner_tgid = task::inner_id(child).unwrap_or(0);
         }
         entry.submit(send::QUIETLY);
     }
@@ -132,7 +132,11 @@ unsafe fn fill_exec(head: *mut ExecHead, sequence: u64, filename: Address, image
         let cgroup = Cgroup::current_v1().unwrap_or(Cgroup { hierarchy: 0, id: 0 });
         (*head).v1_hierarchy = cgroup.hierarchy;
         (*head).v1_cgroup_id = cgroup.id;
-        (*head).reserved = 0;
+        let task = task::current();
+        (*head).audit_session = task::audit_session(task).unwrap_or(UNSET_SESSION);
+        (*head).netns_cookie = task::netns_cookie(task).unwrap_or(0);
+        (*head).terminal = task::terminal(task).unwrap_or(0);
+        (*head).inner_tgid = task::inner_id(task).unwrap_or(0);
     }
 }
 

@@ -60,6 +60,43 @@ fn netns_of_task(task: Address) -> Option<u32> {
     task.pointer(offset!(task_nsproxy))?.pointer(offset!(nsproxy_net_ns))?.read(offset!(net_inum))
 }
 
+/// Cookie of the network namespace a task is in: unlike its inode number, no other gets it before the next boot.
+#[inline(always)]
+pub(crate) fn netns_cookie(task: Address) -> Option<u64> {
+    task.pointer(offset!(task_nsproxy))?.pointer(offset!(nsproxy_net_ns))?.read(offset!(net_cookie))
+}
+
+/// Session number of the kernel's audit.
+#[inline(always)]
+pub(crate) fn audit_session(task: Address) -> Option<u32> {
+    task.read(offset!(task_sessionid))
+}
+
+/// Device number of a process' controlling terminal, the major one from bit 20 on.
+#[inline(always)]
+pub(crate) fn terminal(task: Address) -> Option<u32> {
+    let tty = task.pointer(offset!(task_signal))?.pointer(offset!(signal_tty))?;
+    let driver = tty.pointer(offset!(tty_driver))?;
+    let major = driver.read::<u32>(offset!(driver_major))?;
+    let minor = driver.read::<u32>(offset!(driver_minor))?.wrapping_add(tty.read::<u32>(offset!(tty_index))?);
+    Some((major << 20) | (minor & 0xf_ffff))
+}
+
+/// A task's number in its own pid namespace; `None` where that is the first one.
+#[inline(always)]
+pub(crate) fn inner_id(task: Address) -> Option<u32> {
+    /// `sizeof(struct upid)`, which begins with the number.
+    const UPID: u64 = 16;
+    /// `MAX_PID_NS_LEVEL`.
+    const DEEPEST: u32 = 32;
+    let pid = task.pointer(offset!(task_thread_pid))?;
+    let level = pid.read::<u32>(offset!(pid_level))?;
+    if level == 0 || level > DEEPEST {
+        return None;
+    }
+    Address(pid.0 + u64::from(level) * UPID).read(offset!(pid_numbers))
+}
+
 /// Fills the ancestors of the current task, parent first, to the first process or until the record is full.
 ///
 /// # Safety

@@ -126,7 +126,7 @@ impl Card<'_> {
         self.optional("unit", image.unit.as_deref())?;
         self.optional("session", image.session.as_deref())?;
         let cni = std::iter::once(image).chain(&actor.ancestry).find_map(|image| image.cni.as_ref());
-        if let Some(CniView { command, container, netns: _, ifname, pod }) = cni {
+        if let Some(CniView { command, container, netns: _, ifname, pod, pod_uid: _ }) = cni {
             let pod = pod.as_ref().map(|pod| format!(" for pod {pod}")).unwrap_or_default();
             self.field("cni", &format!("{command}{pod}, container {container}, link {ifname}"))?;
         }
@@ -196,6 +196,16 @@ fn command(image: &ImageView) -> String {
     text.push_str(&format!("  uid {}", image.uid));
     if let Some(login) = image.login_uid {
         text.push_str(&format!(" login uid {login}"));
+    }
+    if let Some(session) = image.audit_session {
+        text.push_str(&format!(" session {session}"));
+    }
+    if let Some(tty) = &image.tty {
+        text.push_str(&format!(" on {tty}"));
+    }
+    // client's address and port, then the server's
+    if let Some(client) = image.ssh.as_deref().and_then(|ssh| ssh.split(' ').next()) {
+        text.push_str(&format!(" by ssh from {}", quoted(client)));
     }
     text
 }

@@ -14,7 +14,7 @@ pub use records::{
     EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header, IS_IOCTL, IS_MOUNT, IS_SOCKOPT,
     LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, MOUNT_PATH_BYTES, REQUEST_BYTES, RequestClosed,
     RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk,
-    TableOpened, TableReplaced, UNSET_UID,
+    TableOpened, TableReplaced, UNSET_SESSION, UNSET_UID,
 };
 
 /// Version of everything in this module, the second field of every record.

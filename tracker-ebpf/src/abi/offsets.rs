@@ -107,4 +107,24 @@ offsets! {
     nsproxy_mnt_ns,
     /// `mnt_namespace.ns.inum`
     mnt_inum,
+    /// `task_struct.sessionid`
+    task_sessionid,
+    /// `task_struct.thread_pid`
+    task_thread_pid,
+    /// `pid.level`
+    pid_level,
+    /// `pid.numbers`
+    pid_numbers,
+    /// `signal_struct.tty`
+    signal_tty,
+    /// `tty_struct.driver`
+    tty_driver,
+    /// `tty_struct.index`
+    tty_index,
+    /// `tty_driver.major`
+    driver_major,
+    /// `tty_driver.minor_start`
+    driver_minor,
+    /// `net.net_cookie`
+    net_cookie,
 }

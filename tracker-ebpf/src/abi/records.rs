@@ -30,6 +30,8 @@ pub const BRIDGE_HEAD_BYTES: usize = 120;
 pub const BRIDGE_ENTRIES_AT: usize = 112;
 /// A user id that was never set.
 pub const UNSET_UID: u32 = u32::MAX;
+/// A session number of the kernel's audit that was never set.
+pub const UNSET_SESSION: u32 = u32::MAX;
 /// Flag of [`RequestOpened`]: the request is longer than `total_bytes` says (more messages, or more fragments, than were
 /// looked at).
 pub const LENGTH_IS_LOWER_BOUND: u32 = 1;
@@ -120,8 +122,8 @@ pub struct Fork {
     pub child_start: u64,
     /// Thread group id of the child.
     pub child_tgid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Process id of the child in its own pid namespace; 0 where that is the first one.
+    pub child_inner_tgid: u32,
 }
 
 /// A process replaced its image; `argv_capacity` bytes of arguments and the environment follow.
@@ -148,10 +150,16 @@ pub struct ExecHead {
     pub env_total: u32,
     /// Number of the v1 hierarchy of the controller that [`Offsets`](super::Offsets) names; 0 when it has none.
     pub v1_hierarchy: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Session number of the kernel's audit; [`UNSET_SESSION`] when no login set one, or when the kernel keeps none.
+    pub audit_session: u32,
     /// Id of its cgroup in that hierarchy.
     pub v1_cgroup_id: u64,
+    /// Cookie of its network namespace; 0 when it has none yet.
+    pub netns_cookie: u64,
+    /// Device number of its controlling terminal, the major one from bit 20 on; 0 without one.
+    pub terminal: u32,
+    /// Process id in its own pid namespace; 0 where that is the first one.
+    pub inner_tgid: u32,
 }
 
 /// [`ExecHead`] for the usual process.
@@ -324,9 +332,9 @@ assert_bytes!(Header, 2 * 2 + 4 + 4 * 8 + 6 * 4 + COMM_BYTES);
 assert_bytes!(Ancestor, 8 + 2 * 4 + COMM_BYTES);
 assert_bytes!(Ancestry, 2 * 4 + ANCESTORS * 32);
 assert_bytes!(Fork, 80 + 392 + 8 + 2 * 4);
-assert_bytes!(ExecHead, 80 + 392 + EXE_BYTES + 8 * 4 + 8);
-assert_bytes!(ExecShort, 768 + SHORT_ARGV_BYTES + SHORT_ENV_BYTES);
-assert_bytes!(ExecLong, 768 + LONG_ARGV_BYTES + LONG_ENV_BYTES);
+assert_bytes!(ExecHead, 80 + 392 + EXE_BYTES + 10 * 4 + 2 * 8);
+assert_bytes!(ExecShort, 784 + SHORT_ARGV_BYTES + SHORT_ENV_BYTES);
+assert_bytes!(ExecLong, 784 + LONG_ARGV_BYTES + LONG_ENV_BYTES);
 assert_bytes!(Exit, 80);
 assert_bytes!(CgroupNamed, 80 + 8 + 2 * 4 + CGROUP_PATH_BYTES);
 assert_bytes!(RequestOpened, 80 + 8 + 6 * 4 + REQUEST_BYTES + 392);

@@ -132,6 +132,7 @@ mod tests {
             login_uid: None,
             netns: HERE,
             placement: Placement::default(),
+            seat: Default::default(),
             cni: None,
             source: ProcessSource::Kernel,
         };

@@ -37,6 +37,7 @@ mod tests {
             login_uid: None,
             netns: NetnsId(1),
             placement: Placement::default(),
+            seat: Default::default(),
             cni: None,
             source: ProcessSource::Kernel,
         }

@@ -11,8 +11,8 @@ use std::mem::{offset_of, size_of};
 use tracker_ebpf::abi::{
     ANCESTORS, Ancestor, Ancestry, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed, EXE_BYTES, ExecHead, Exit, Fork, Header,
     IS_IOCTL, IS_MOUNT, IS_SOCKOPT, LENGTH_IS_LOWER_BOUND, MOUNT_PATH_BYTES, Notified, REQUEST_BYTES, RequestClosed,
-    RequestOpened, TABLE_CHUNK_BYTES, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_UID, kind, mount,
-    sockopt,
+    RequestOpened, TABLE_CHUNK_BYTES, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_SESSION,
+    UNSET_UID, kind, mount, sockopt,
 };
 
 use crate::decode::ipvs::NETLINK_GENERIC;
@@ -21,7 +21,7 @@ use crate::model::ids::{NetnsId, Portid, Tgid, Tid};
 use crate::model::observation::{
     AncestorRef, CgroupId, IOCTL, MountCall, MountRequest, Observation, Request, SOCKOPT, TaskRef,
 };
-use crate::model::process::ProcessKey;
+use crate::model::process::{ProcessKey, Seat};
 use crate::model::time::BootTime;
 
 use reader::Reader;
@@ -149,6 +149,7 @@ fn fork(record: Reader<'_>) -> Result<Observation, DecodeError> {
             tgid: Tgid(record.u32(offset_of!(Fork, child_tgid))),
             start: BootTime(record.u64(offset_of!(Fork, child_start))),
         },
+        inner_tgid: inner_tgid(record.u32(offset_of!(Fork, child_inner_tgid))),
     })
 }
 
@@ -172,8 +173,27 @@ fn exec(record: Reader<'_>) -> Result<Observation, DecodeError> {
         argv: arguments(argv),
         argv_truncated: length(offset_of!(ExecHead, argv_total)) > argv_bytes,
         cni_env: cni_variables(env),
+        seat: seat(record, env),
         v1_cgroup: (v1_cgroup.hierarchy != 0).then_some(v1_cgroup),
     })
+}
+
+/// Terminal, login and namespaces of an exec record with this environment.
+fn seat(record: Reader<'_>, env: &[u8]) -> Seat {
+    let terminal = record.u32(offset_of!(ExecHead, terminal));
+    let session = record.u32(offset_of!(ExecHead, audit_session));
+    let cookie = record.u64(offset_of!(ExecHead, netns_cookie));
+    Seat {
+        tty: Seat::terminal(terminal >> 20, terminal & 0xf_ffff),
+        audit_session: (session != UNSET_SESSION).then_some(session),
+        ssh: variables(env, Seat::SSH.as_bytes()).find(|(name, _)| name == Seat::SSH).map(|(_, value)| value),
+        inner_tgid: inner_tgid(record.u32(offset_of!(ExecHead, inner_tgid))),
+        netns_cookie: (cookie != 0).then_some(cookie),
+    }
+}
+
+fn inner_tgid(number: u32) -> Option<Tgid> {
+    (number != 0).then_some(Tgid(number))
 }
 
 /// Splits an argument area. Every argument ends with NUL, so that the last one may be empty; what has no NUL was cut.
@@ -184,16 +204,20 @@ fn arguments(area: &[u8]) -> Vec<String> {
     )
 }
 
-/// The `CNI_*` variables of an environment area; one that was cut is left out, since half a value names something else.
 fn cni_variables(area: &[u8]) -> Vec<(String, String)> {
+    variables(area, b"CNI_").collect()
+}
+
+/// The variables of an environment area whose names begin so; one that was cut is left out, since half a value names
+/// something else.
+fn variables<'a>(area: &'a [u8], start: &'a [u8]) -> impl Iterator<Item = (String, String)> + 'a {
     area.split_inclusive(|byte| *byte == 0)
         .filter_map(|variable| variable.strip_suffix(&[0]))
-        .filter(|variable| variable.starts_with(b"CNI_"))
+        .filter(move |variable| variable.starts_with(start))
         .filter_map(|variable| {
             let equals = variable.iter().position(|byte| *byte == b'=')?;
             Some((lossy(variable.get(..equals)?), lossy(variable.get(equals + 1..)?)))
         })
-        .collect()
 }
 
 fn lossy(bytes: &[u8]) -> String {

@@ -119,6 +119,7 @@ pub(crate) fn image(tgid: u32, program: &str) -> Image {
         login_uid: None,
         netns: NetnsId(4_026_531_840),
         placement: Placement { cgroup: "/kubepods.slice".to_owned(), ..Placement::default() },
+        seat: Default::default(),
         cni: None,
         source: ProcessSource::Kernel,
     }

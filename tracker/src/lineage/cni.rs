@@ -28,6 +28,7 @@ pub fn cni_call(exe: Option<&str>, cni_env: &[(String, String)]) -> Option<CniCa
         netns: variable("CNI_NETNS").unwrap_or_default().to_owned(),
         ifname: variable("CNI_IFNAME").unwrap_or_default().to_owned(),
         pod: variable("CNI_ARGS").and_then(pod_of_args),
+        pod_uid: variable("CNI_ARGS").and_then(|args| argument(args, "K8S_POD_UID")).map(str::to_owned),
     })
 }
 
@@ -38,10 +39,14 @@ fn same_dir(one: &Path, other: &Path) -> bool {
 
 /// `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0;...`
 fn pod_of_args(args: &str) -> Option<PodName> {
-    let value = |name: &str| args.split(';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let (namespace, name) = (value("K8S_POD_NAMESPACE")?, value("K8S_POD_NAME")?);
-    (!namespace.is_empty() && !name.is_empty())
-        .then(|| PodName { namespace: namespace.to_owned(), name: name.to_owned() })
+    let (namespace, name) = (argument(args, "K8S_POD_NAMESPACE")?, argument(args, "K8S_POD_NAME")?);
+    Some(PodName { namespace: namespace.to_owned(), name: name.to_owned() })
+}
+
+/// One of the arguments; `None` when it is empty.
+fn argument<'a>(args: &'a str, name: &str) -> Option<&'a str> {
+    let value = args.split(';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    value.filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -87,6 +92,7 @@ mod tests {
             ("CNI_ARGS", args),
         ]);
         let call = cni_call(Some("/opt/cni/bin/portmap"), &env).expect("a plugin");
+        assert_eq!(call.pod_uid.as_deref(), Some("x"));
         assert_eq!(call.pod.map(|pod| pod.to_string()).as_deref(), Some("kube-system/coredns-1"));
         assert_eq!(
             (call.container.as_str(), call.netns.as_str(), call.ifname.as_str()),

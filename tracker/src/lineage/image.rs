@@ -6,7 +6,7 @@ use super::procfs::ProcRecord;
 use super::redact::redact;
 use crate::model::ids::NetnsId;
 use crate::model::observation::{AncestorRef, TaskRef};
-use crate::model::process::{ExecId, Image, Placement, ProcessKey, ProcessSource};
+use crate::model::process::{ExecId, Image, Placement, ProcessKey, ProcessSource, Seat};
 use crate::model::time::BootTime;
 
 /// Ancestors kept of an image. Real chains are below 20; a program that forks itself for ever must not grow one.
@@ -133,6 +133,7 @@ pub(super) fn image_of_proc(record: ProcRecord, placement: Placement, parent: Op
         uid: record.uid,
         login_uid: record.login_uid,
         netns: record.netns,
+        seat: record.seat,
         placement,
         cni,
         source: ProcessSource::Proc,
@@ -151,6 +152,7 @@ pub(super) fn image_of_task(task: &TaskRef, placement: Placement, parent: Option
         uid: task.uid,
         login_uid: task.login_uid,
         netns: task.netns,
+        seat: Seat::default(),
         placement,
         cni: None,
         source: ProcessSource::Kernel,
@@ -170,6 +172,7 @@ pub(super) fn image_of_ancestor(ancestor: &AncestorRef, parent: Option<ProcessKe
         uid: 65534,
         login_uid: None,
         netns: NetnsId(0),
+        seat: Seat::default(),
         placement: Placement::default(),
         cni: None,
         source: ProcessSource::Ancestor,

@@ -37,7 +37,7 @@ impl ProcessTable {
         }
     }
 
-    pub(super) fn fork(&mut self, time: BootTime, parent: &TaskRef, child: ProcessKey) {
+    pub(super) fn fork(&mut self, time: BootTime, parent: &TaskRef, child: ProcessKey, inner: Option<Tgid>) {
         let parent_key = self.learn_task(parent);
         let Some(parent_node) = self.processes.get(&parent_key).map(|entry| Arc::clone(&entry.node)) else { return };
         if let Some(key) = self.find(child) {
@@ -57,13 +57,14 @@ impl ProcessTable {
         image.comm.clone_from(&parent.comm);
         image.login_uid = parent.login_uid.or(image.login_uid);
         image.netns = parent.netns;
+        image.seat.inner_tgid = inner;
         image.source = ProcessSource::Kernel;
         self.insert(child, Entry::new(Node::new(image, Some(parent_node)), child.start));
         self.forget(time);
     }
 
     pub(super) fn exec(&mut self, observation: &Observation) {
-        let Observation::Exec { time, task, exe, argv, argv_truncated, cni_env, v1_cgroup } = observation else {
+        let Observation::Exec { time, task, exe, argv, argv_truncated, cni_env, seat, v1_cgroup } = observation else {
             return;
         };
         let key = self.learn_key(task);
@@ -86,6 +87,7 @@ impl ProcessTable {
             uid: task.uid,
             login_uid: task.login_uid.or(last.image.login_uid),
             netns: task.netns,
+            seat: seat.clone(),
             placement: placement.unwrap_or_else(|| last.image.placement.clone()),
             cni,
             source: ProcessSource::Kernel,

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::model::ids::{NetnsId, Tgid, Tid};
-use crate::model::process::ProcessKey;
+use crate::model::process::{ProcessKey, Seat};
 use crate::model::time::BootTime;
 
 /// Nanoseconds per tick of `/proc/PID/stat` (`USER_HZ` is 100 on every architecture Linux runs containers on).
@@ -40,6 +40,8 @@ pub(super) struct ProcRecord {
     /// Text of its cgroup file.
     pub(super) cgroup: String,
     pub(super) cni_env: Vec<(String, String)>,
+    /// Without the network namespace's cookie, which /proc does not tell.
+    pub(super) seat: Seat,
 }
 
 impl ProcFs {
@@ -85,6 +87,13 @@ impl ProcFs {
         let argv_truncated = argv_bytes.len() as u64 == MAX_FILE;
         let argv: Vec<String> = strings(&argv_bytes).collect();
         let environ = self.bytes(tgid.0, "environ").unwrap_or_default();
+        let seat = Seat {
+            tty: stat.tty,
+            audit_session: self.number(tgid, "sessionid"),
+            ssh: strings(&environ).find_map(|pair| Some(pair.strip_prefix(Seat::SSH)?.strip_prefix('=')?.to_owned())),
+            inner_tgid: self.inner_tgid(tgid),
+            netns_cookie: None,
+        };
         let record = ProcRecord {
             key: ProcessKey { tgid, start: stat.start },
             parent: stat.parent,
@@ -100,6 +109,7 @@ impl ProcFs {
                 .filter(|pair| pair.starts_with("CNI_"))
                 .filter_map(|pair| pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
                 .collect(),
+            seat,
         };
         (self.start_of(tgid)? == record.key.start).then_some(record)
     }
@@ -145,7 +155,19 @@ impl ProcFs {
     }
 
     fn login_uid(&self, tgid: Tgid) -> Option<u32> {
-        self.text(tgid.0, "loginuid")?.trim().parse().ok().filter(|uid| *uid != u32::MAX)
+        self.number(tgid, "loginuid")
+    }
+
+    /// What a login sets once; `None` when none did.
+    fn number(&self, tgid: Tgid, name: &str) -> Option<u32> {
+        self.text(tgid.0, name)?.trim().parse().ok().filter(|number| *number != u32::MAX)
+    }
+
+    /// The last of its numbers, one for each pid namespace from the host's on.
+    fn inner_tgid(&self, tgid: Tgid) -> Option<Tgid> {
+        let text = self.text(tgid.0, "status")?;
+        let numbers = text.lines().find_map(|line| line.strip_prefix("NStgid:"))?.split_whitespace();
+        numbers.skip(1).last()?.parse().ok().map(Tgid)
     }
 
     /// First number of a line of `status`.
@@ -178,6 +200,7 @@ impl ProcFs {
 struct Stat {
     comm: String,
     parent: Tgid,
+    tty: Option<String>,
     start: BootTime,
 }
 
@@ -188,8 +211,11 @@ impl Stat {
         let (_, comm) = head.split_once('(')?;
         let mut fields = tail.split_whitespace();
         let parent = fields.nth(1)?.parse().ok()?;
-        let ticks: u64 = fields.nth(17)?.parse().ok()?;
-        Some(Self { comm: comm.to_owned(), parent: Tgid(parent), start: BootTime(ticks.saturating_mul(TICK)) })
+        // major in bits 8 to 19, minor around it
+        let device = fields.nth(2)?.parse::<i32>().ok()?.cast_unsigned();
+        let tty = Seat::terminal((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
+        let ticks: u64 = fields.nth(14)?.parse().ok()?;
+        Some(Self { comm: comm.to_owned(), parent: Tgid(parent), tty, start: BootTime(ticks.saturating_mul(TICK)) })
     }
 }
 
@@ -307,7 +333,10 @@ pub(super) mod tests {
     fn a_task_name_may_hold_anything() {
         let zeros = "0 ".repeat(17);
         let stat = Stat::parse(&format!("9 (a) b) (c)) R 4 {zeros}55 0")).expect("well-formed");
-        assert_eq!(stat, Stat { comm: "a) b) (c)".to_owned(), parent: Tgid(4), start: BootTime(550_000_000) });
+        assert_eq!(
+            stat,
+            Stat { comm: "a) b) (c)".to_owned(), parent: Tgid(4), tty: None, start: BootTime(550_000_000) }
+        );
         for bad in ["", "9", "9 (a", "9 (a) R", "9 (a) R x 0"] {
             assert_eq!(Stat::parse(bad), None, "{bad}");
         }

@@ -136,7 +136,7 @@ impl ProcessTable {
     /// Follows one record: forks, execs and exits change the tree, and every task in a record teaches.
     pub fn observe(&mut self, observation: &Observation) {
         match observation {
-            Observation::Fork { time, parent, child } => self.fork(*time, parent, *child),
+            Observation::Fork { time, parent, child, inner_tgid } => self.fork(*time, parent, *child, *inner_tgid),
             Observation::Exec { .. } => self.exec(observation),
             Observation::Exit { time, process } => self.exit(*time, *process),
             Observation::CgroupNamed { cgroup, path } => self.placements.named(*cgroup, path),
@@ -167,7 +167,11 @@ impl ProcessTable {
         self.name_pod(&mut actor.image);
         actor.image.uid = task.uid;
         actor.image.login_uid = task.login_uid.or(actor.image.login_uid);
-        actor.image.netns = task.netns;
+        if actor.image.netns != task.netns {
+            actor.image.netns = task.netns;
+            // of the one before
+            actor.image.seat.netns_cookie = None;
+        }
         if let Some(placement) = self.placements.of_id(task.cgroup_id) {
             actor.image.placement = placement.clone();
             self.name_pod(&mut actor.image);

@@ -34,7 +34,7 @@ fn ancestors(chain: &[(ProcessKey, &str)]) -> Vec<AncestorRef> {
 }
 
 fn fork(parent: &TaskRef, child: ProcessKey) -> Observation {
-    Observation::Fork { time: child.start, parent: parent.clone(), child }
+    Observation::Fork { time: child.start, parent: parent.clone(), child, inner_tgid: None }
 }
 
 fn exec(time_ms: u64, task: &TaskRef, argv: &[&str]) -> Observation {
@@ -45,6 +45,7 @@ fn exec(time_ms: u64, task: &TaskRef, argv: &[&str]) -> Observation {
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         argv_truncated: false,
         cni_env: Vec::new(),
+        seat: Default::default(),
         v1_cgroup: None,
     }
 }
@@ -276,8 +277,8 @@ fn a_plugin_has_its_call_and_the_tools_it_runs_have_not() {
         ("CNI_ARGS".to_owned(), "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0".to_owned()),
     ];
     let with_env = |observation| match observation {
-        Observation::Exec { time, task, exe, argv, argv_truncated, v1_cgroup, .. } => {
-            Observation::Exec { time, task, exe, argv, argv_truncated, cni_env: env.clone(), v1_cgroup }
+        Observation::Exec { time, task, exe, argv, argv_truncated, seat, v1_cgroup, .. } => {
+            Observation::Exec { time, task, exe, argv, argv_truncated, cni_env: env.clone(), seat, v1_cgroup }
         }
         other => other,
     };

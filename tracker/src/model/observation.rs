@@ -4,7 +4,7 @@ use super::gap::Source;
 use super::ids::{Generation, Ifindex, NetlinkSeq, NetnsId, Portid, Tgid, Tid};
 use super::ipset::IpSetOrder;
 use super::ipvs::IpvsOrder;
-use super::process::ProcessKey;
+use super::process::{ProcessKey, Seat};
 use super::subject::{Snapshot, Subject};
 use super::sysctl::SysctlName;
 use super::time::BootTime;
@@ -66,6 +66,8 @@ pub enum Observation {
         parent: TaskRef,
         /// The new process.
         child: ProcessKey,
+        /// Its process id in its own pid namespace, where that is not the host's.
+        inner_tgid: Option<Tgid>,
     },
     /// A process replaced its image.
     Exec {
@@ -81,6 +83,8 @@ pub enum Observation {
         argv_truncated: bool,
         /// `CNI_*` variables of its environment.
         cni_env: Vec<(String, String)>,
+        /// Terminal, login and namespaces.
+        seat: Seat,
         /// Its cgroup in a v1 hierarchy, where processes are told apart by one.
         v1_cgroup: Option<CgroupId>,
     },

@@ -82,6 +82,43 @@ impl fmt::Display for PodName {
     }
 }
 
+/// Where a program was executed from: its terminal and its login, and what its own namespaces call it. Each is `None`
+/// where there is none, and where it could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+pub struct Seat {
+    /// Controlling terminal: `pts/3`, `tty1`.
+    pub tty: Option<String>,
+    /// Session number of the kernel's audit, which a login sets; systemd-logind names its sessions by it.
+    pub audit_session: Option<u32>,
+    /// `SSH_CONNECTION` of its environment: address and port of the client, then of the server. Self-declared.
+    pub ssh: Option<String>,
+    /// Process id in its own pid namespace, where that is not the host's.
+    pub inner_tgid: Option<Tgid>,
+    /// Cookie of its network namespace: unlike the inode number, no other gets it before the next boot.
+    pub netns_cookie: Option<u64>,
+}
+
+impl Seat {
+    /// Name of the environment variable that tells of an SSH connection.
+    pub const SSH: &str = "SSH_CONNECTION";
+
+    /// A terminal's name below `/dev`, by its device number; `None` for number 0, which is no terminal.
+    pub fn terminal(major: u32, minor: u32) -> Option<String> {
+        /// Majors of `/dev/pts`, 256 terminals each.
+        const PTS: std::ops::Range<u32> = 136..144;
+        match (major, minor) {
+            (0, 0) => None,
+            (4, 0..64) => Some(format!("tty{minor}")),
+            (4, _) => Some(format!("ttyS{}", minor - 64)),
+            (5, 1) => Some("console".to_owned()),
+            // the kernel gives this driver 20 bits of numbers from the first major on
+            (136, _) => Some(format!("pts/{minor}")),
+            (major, _) if PTS.contains(&major) => Some(format!("pts/{}", (major - PTS.start) * 256 + minor)),
+            _ => Some(format!("{major}:{minor}")),
+        }
+    }
+}
+
 /// The CNI call a plugin was run for: its `CNI_*` environment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 pub struct CniCall {
@@ -95,6 +132,8 @@ pub struct CniCall {
     pub ifname: String,
     /// `K8S_POD_NAMESPACE` and `K8S_POD_NAME` of `CNI_ARGS`.
     pub pod: Option<PodName>,
+    /// `K8S_POD_UID` of `CNI_ARGS`.
+    pub pod_uid: Option<String>,
 }
 
 /// A program image with what the tracker knows of it.
@@ -118,6 +157,8 @@ pub struct Image {
     pub login_uid: Option<u32>,
     /// The task's network namespace.
     pub netns: NetnsId,
+    /// Where it was executed from.
+    pub seat: Seat,
     /// Where it runs.
     pub placement: Placement,
     /// The CNI call it serves, if it is a CNI plugin.
@@ -176,6 +217,22 @@ impl fmt::Display for Actor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terminals_have_the_names_of_their_numbers() {
+        for (major, minor, name) in [
+            (136, 3, "pts/3"),
+            (136, 300, "pts/300"),
+            (137, 1, "pts/257"),
+            (4, 1, "tty1"),
+            (4, 64, "ttyS0"),
+            (5, 1, "console"),
+            (229, 0, "229:0"),
+        ] {
+            assert_eq!(Seat::terminal(major, minor).as_deref(), Some(name));
+        }
+        assert_eq!(Seat::terminal(0, 0), None);
+    }
 
     #[test]
     fn a_proc_start_time_matches_within_its_tick_only() {

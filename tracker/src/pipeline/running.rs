@@ -123,6 +123,7 @@ mod tests {
             login_uid: None,
             netns: HERE,
             placement,
+            seat: Default::default(),
             cni: None,
             source: ProcessSource::Proc,
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::control::api::{ActorBrief, ActorView, CniView, ImageView};
 use crate::journal::{JournalError, Read};
 use crate::model::ids::ActorId;
-use crate::model::process::{Actor, CniCall, Image, Placement};
+use crate::model::process::{Actor, CniCall, Image, Placement, Seat};
 
 use super::texts::Texts;
 
@@ -69,7 +69,9 @@ pub fn actor_view(id: ActorId, actor: &Actor) -> ActorView {
 }
 
 fn image_view(image: &Image) -> ImageView {
-    let Image { id, parent: _, exe, comm, argv, argv_truncated, uid, login_uid, netns, placement, cni, source } = image;
+    let Image { id, parent: _, exe, comm, argv, argv_truncated, uid, login_uid, netns, seat, placement, cni, source } =
+        image;
+    let Seat { tty, audit_session, ssh, inner_tgid, netns_cookie } = seat;
     let Placement { cgroup, container, runtime, pod_uid, pod, unit, session } = placement;
     ImageView {
         program: image.program().to_owned(),
@@ -82,6 +84,11 @@ fn image_view(image: &Image) -> ImageView {
         uid: *uid,
         login_uid: *login_uid,
         netns: *netns,
+        netns_cookie: *netns_cookie,
+        inner_tgid: *inner_tgid,
+        tty: tty.clone(),
+        audit_session: *audit_session,
+        ssh: ssh.clone(),
         unit: unit.clone(),
         session: session.clone(),
         cgroup: cgroup.clone(),
@@ -95,12 +102,13 @@ fn image_view(image: &Image) -> ImageView {
 }
 
 fn cni_view(call: &CniCall) -> CniView {
-    let CniCall { command, container, netns, ifname, pod } = call;
+    let CniCall { command, container, netns, ifname, pod, pod_uid } = call;
     CniView {
         command: command.clone(),
         container: container.clone(),
         netns: netns.clone(),
         ifname: ifname.clone(),
         pod: pod.as_ref().map(ToString::to_string),
+        pod_uid: pod_uid.clone(),
     }
 }

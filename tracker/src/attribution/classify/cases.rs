@@ -28,6 +28,7 @@ pub(super) fn ran(path: &str) -> Image {
         login_uid: None,
         netns: NetnsId(0),
         placement: Default::default(),
+        seat: Default::default(),
         cni: None,
         source: ProcessSource::Kernel,
     }

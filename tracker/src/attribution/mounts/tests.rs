@@ -36,6 +36,7 @@ fn asked(pid: u32, time: u64, call: MountCall, flags: u64, target: &str) -> (Mou
         login_uid: None,
         netns: NetnsId(1),
         placement: Placement::default(),
+        seat: Default::default(),
         cni: None,
         source: ProcessSource::Kernel,
     };

@@ -34,6 +34,7 @@ fn request(pid: u32, time: u64, protocol: u32, netns: NetnsId, messages: Vec<Req
         login_uid: None,
         netns,
         placement: Placement::default(),
+        seat: Default::default(),
         cni: None,
         source: ProcessSource::Kernel,
     };

@@ -334,6 +334,16 @@ mod tests {
             kernfs_id: offset,
             nsproxy_mnt_ns: offset,
             mnt_inum: offset,
+            task_sessionid: offset,
+            task_thread_pid: offset,
+            pid_level: offset,
+            pid_numbers: offset,
+            signal_tty: offset,
+            tty_driver: offset,
+            tty_index: offset,
+            driver_major: offset,
+            driver_minor: offset,
+            net_cookie: offset,
         }
     }
 }

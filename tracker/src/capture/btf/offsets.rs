@@ -73,7 +73,25 @@ pub fn resolve(btf: &Btf, controller: Option<&str>) -> (Offsets, Vec<MissingOffs
         kernfs_id: find("kernfs_node", "id", 8),
         nsproxy_mnt_ns: find("nsproxy", "mnt_ns", 8),
         mnt_inum: find("mnt_namespace", "ns.inum", 4),
+        task_sessionid: find("task_struct", "sessionid", 4),
+        task_thread_pid: find("task_struct", "thread_pid", 8),
+        pid_level: find("pid", "level", 4),
+        pid_numbers: tracker_ebpf::abi::ABSENT,
+        signal_tty: find("signal_struct", "tty", 8),
+        tty_driver: find("tty_struct", "driver", 8),
+        tty_index: find("tty_struct", "index", 4),
+        driver_major: find("tty_driver", "major", 4),
+        driver_minor: find("tty_driver", "minor_start", 4),
+        net_cookie: find("net", "net_cookie", 8),
     };
+    // an array of one or of none, by the kernel's age
+    let pid_numbers = btf.member("pid", "numbers").map_or_else(
+        |reason| {
+            missing.push(MissingOffset { member: "pid.numbers".to_owned(), reason });
+            tracker_ebpf::abi::ABSENT
+        },
+        |found| found.offset,
+    );
     let css_set_controller = match controller.map(|controller| element(btf, controller)) {
         None => tracker_ebpf::abi::ABSENT,
         Some(Ok(offset)) => offset,
@@ -82,7 +100,7 @@ pub fn resolve(btf: &Btf, controller: Option<&str>) -> (Offsets, Vec<MissingOffs
             tracker_ebpf::abi::ABSENT
         }
     };
-    (Offsets { css_set_controller, ..offsets }, missing)
+    (Offsets { css_set_controller, pid_numbers, ..offsets }, missing)
 }
 
 /// Where `css_set` points to its state of a controller.

@@ -61,6 +61,16 @@ pub struct ImageView {
     pub login_uid: Option<u32>,
     /// Network namespace of the task (inode number).
     pub netns: NetnsId,
+    /// Cookie of that namespace: no other gets it before the next boot.
+    pub netns_cookie: Option<u64>,
+    /// Process id in its own pid namespace, where that is not the host's.
+    pub inner_tgid: Option<Tgid>,
+    /// Controlling terminal: `pts/3`.
+    pub tty: Option<String>,
+    /// Session number of the kernel's audit, when a login set one.
+    pub audit_session: Option<u32>,
+    /// `SSH_CONNECTION` of its environment.
+    pub ssh: Option<String>,
     /// Systemd unit.
     pub unit: Option<String>,
     /// Login session scope.
@@ -94,4 +104,6 @@ pub struct CniView {
     pub ifname: String,
     /// Pod, `namespace/name`.
     pub pod: Option<String>,
+    /// Pod uid.
+    pub pod_uid: Option<String>,
 }

@@ -73,10 +73,12 @@ fn a_fork_names_parent_child_and_ancestors() {
     record.ancestors(offset_of!(Fork, ancestry), 2);
     record.put(offset_of!(Fork, child_start), &4_999_u64.to_ne_bytes());
     record.put_u32(offset_of!(Fork, child_tgid), 14);
+    record.put_u32(offset_of!(Fork, child_inner_tgid), 3);
     let expected = Observation::Fork {
         time: BootTime(5_000),
         parent: expected_task(&[(9, 100), (8, 99)]),
         child: ProcessKey { tgid: Tgid(14), start: BootTime(4_999) },
+        inner_tgid: Some(Tgid(3)),
     };
     assert_eq!(decode(&record.0), Ok(expected));
 }
@@ -103,6 +105,30 @@ fn exec_parts(record: &Record) -> ExecParts {
         Ok(Observation::Exec { exe, argv, argv_truncated, cni_env, .. }) => (exe, argv, argv_truncated, cni_env),
         other => panic!("expected an exec but found {other:?}"),
     }
+}
+
+#[test]
+fn an_exec_says_from_where_and_zeros_say_nothing() {
+    let seat = |record: &Record| match decode(&record.0) {
+        Ok(Observation::Exec { seat, .. }) => seat,
+        other => panic!("expected an exec but found {other:?}"),
+    };
+    let mut record = exec_record(b"a\0", 2, b"SSH_CONNECTION_X=no\0SSH_CONNECTION=10.0.0.1 5 10.0.0.2 22\0");
+    record.put_u32(offset_of!(ExecHead, audit_session), 7);
+    record.put_u32(offset_of!(ExecHead, terminal), (136 << 20) | 3);
+    record.put_u32(offset_of!(ExecHead, inner_tgid), 2);
+    record.put(offset_of!(ExecHead, netns_cookie), &9_u64.to_ne_bytes());
+    let whole = Seat {
+        tty: Some("pts/3".to_owned()),
+        audit_session: Some(7),
+        ssh: Some("10.0.0.1 5 10.0.0.2 22".to_owned()),
+        inner_tgid: Some(Tgid(2)),
+        netns_cookie: Some(9),
+    };
+    assert_eq!(seat(&record), whole);
+    let mut nothing = exec_record(b"a\0", 2, b"HOME=/\0");
+    nothing.put_u32(offset_of!(ExecHead, audit_session), UNSET_SESSION);
+    assert_eq!(seat(&nothing), Seat::default());
 }
 
 #[test]
