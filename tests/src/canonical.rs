@@ -47,6 +47,9 @@ for dev in $(ip -o link show | sed -E 's/^[0-9]+: ([^:@]+).*/\1/' | sort); do
 done
 "#;
 
+/// Mounts below the directories, and network namespaces with names as Kubernetes' programs give them.
+const MOUNTS: &str = r#"awk '$5 ~ "^(DIRS|/run/netns/(cni|ptp)-)" { for (i = 7; $i != "-"; i++); print $5, $6, $(i + 1), $(i + 2) }' /proc/self/mountinfo | sort"#;
+
 impl Canonical {
     /// Dumps a node, with the tree below the given directories, once it has settled: no address is tentative any more
     /// and two dumps in a row are equal.
@@ -68,6 +71,9 @@ impl Canonical {
         let mut dumps = BTreeMap::new();
         for (name, script) in DUMPS {
             dumps.insert(name, node.sh(script)?);
+        }
+        if !dirs.is_empty() {
+            dumps.insert("mounts", node.sh(&MOUNTS.replace("DIRS", &dirs.join("|")))?);
         }
         // of no directory, `find` would list the current one
         let listing =

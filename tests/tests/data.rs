@@ -101,7 +101,7 @@ fn a_mounted_volume_keeps_its_bytes_and_all_above_it() {
     let reset = in_time(&node, &Files::named(&node, "tracker"), &["reset", "--owner", "kubernetes", "--yes"]);
     let text = said(&reset);
     assert_eq!(reset.status.code(), Some(3), "{text}");
-    assert!(text.contains("is a mount point"), "{text}");
+    assert!(text.contains("is mounted there"), "{text}");
     assert_eq!(bytes(&node, &[PRECIOUS, volume]), before, "{text}");
     let left = node.sh("find /var/lib/kubelet -xdev -type f; test ! -e /var/lib/kubelet/plugins").expect("a listing");
     assert_eq!(left, "", "the rest went");
@@ -198,7 +198,7 @@ fn a_filesystem_that_never_answers_stops_nothing() {
     let reset = in_time(&node, &files, &["reset", "--owner", "kubernetes", "--yes"]);
     let text = said(&reset);
     assert_eq!(reset.status.code(), Some(3), "{text}\n{}", tracker.log());
-    assert!(text.contains("is a mount point"), "{text}");
+    assert!(text.contains("is mounted there"), "{text}");
     assert!(node.sh("nft list chain ip filter KUBE-A").is_err(), "the rules went");
     // listing the tree would hang
     node.sh("test ! -e /var/lib/kubelet/config.yaml; test ! -e /var/lib/kubelet/plugins").expect("the files went");

@@ -189,9 +189,17 @@ fn kubelet(random: &mut Random, number: usize) -> Timeline {
         ),
         kubernetes("kubelet", format!("mkdir -p {pod}/volumes; echo token > {pod}/volumes/token; ln -s token {pod}/volumes/now")),
         kubernetes("kubelet", "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet"),
+        kubernetes(
+            "kubelet",
+            format!(
+                "mkdir -p {pod}/volumes/memory {pod}/volumes/bound; mount -t tmpfs -o size=1m tmpfs {pod}/volumes/memory
+                 echo secret > {pod}/volumes/memory/key; mkdir {pod}/volumes/memory/deep
+                 echo deep > {pod}/volumes/memory/deep/key; mount --bind /usr/share {pod}/volumes/bound"
+            ),
+        ),
     ];
     if random.below(2) == 0 {
-        steps.push(kubernetes("kubelet", format!("rm -r {pod}")));
+        steps.push(kubernetes("kubelet", format!("umount {pod}/volumes/memory {pod}/volumes/bound; rm -r {pod}")));
     }
     steps.push(kubernetes(
         "kubelet",

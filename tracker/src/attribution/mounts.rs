@@ -176,8 +176,16 @@ impl MountRequest {
     }
 }
 
+/// What follows the descriptor in `/proc/self/fd/7/name`; a path that names none, or nothing else, as it is.
+fn behind_descriptor(text: &Path) -> &Path {
+    let mut parts = text.components();
+    let is_proc = text.starts_with("/proc") && parts.any(|part| part.as_os_str() == "fd") && parts.next().is_some();
+    let rest = parts.as_path();
+    if is_proc && !rest.as_os_str().is_empty() { rest } else { text }
+}
+
 fn named_fit(named: &[u8], path: &AbsPath, takes_below: bool, is_here: bool) -> Option<Fit> {
-    let text = Path::new(OsStr::from_bytes(named));
+    let text = behind_descriptor(Path::new(OsStr::from_bytes(named)));
     let says_nothing = named.is_empty()
         || text.ends_with("..")
         || text == Path::new(".")

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use crate::model::mount::{MountSnapshot, MountSubject};
+use crate::model::mount::{MountPlace, MountSnapshot, MountSubject};
 use crate::model::path::AbsPath;
 use crate::model::subject::{Snapshot, Subject};
 
@@ -33,6 +33,12 @@ pub struct Mount {
     pub source: String,
     /// Options of the mount itself.
     pub options: String,
+    /// Options of the filesystem.
+    pub settings: String,
+    /// Number of its peer group (`shared:`).
+    pub peers: Option<u32>,
+    /// Number of the peer group it receives from (`master:`).
+    pub receives: Option<u32>,
 }
 
 /// Filesystem types that answer from elsewhere: another host, or a process that may be gone.
@@ -84,7 +90,7 @@ const PSEUDO: [&str; 19] = [
 impl Mount {
     /// As an object.
     pub fn object(&self) -> (Subject, Snapshot) {
-        let Self { id, parent: _, dev, root, mount_point, fs_type, source, options } = self;
+        let Self { id, dev, root, mount_point, fs_type, source, options, .. } = self;
         let subject = MountSubject { path: mount_point.clone(), id: *id };
         let snapshot = MountSnapshot {
             fs_type: fs_type.clone(),
@@ -92,8 +98,16 @@ impl Mount {
             root: String::from_utf8_lossy(root).into_owned(),
             dev: *dev,
             options: options.clone(),
+            settings: String::new(),
         };
-        (Subject::Mount(subject), Snapshot::Mount(snapshot))
+        let settings = if snapshot.is_in_memory() { self.settings.clone() } else { String::new() };
+        (Subject::Mount(subject), Snapshot::Mount(MountSnapshot { settings, ..snapshot }))
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> MountPlace {
+        let Self { parent, peers, receives, .. } = self;
+        MountPlace { parent: *parent, peers: *peers, receives: *receives, may_hang: self.may_hang() }
     }
 
     /// Whether a lookup in it may wait for another host or for a user process, perhaps for ever. The mount at `/` is
@@ -152,9 +166,19 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let mount_point = std::ffi::OsString::from_vec(unescape(fields.next()?));
     let options = fields.next()?;
     // optional fields up to a lone dash
-    let mut filesystem = fields.skip_while(|field| *field != b"-").skip(1);
-    let fs_type = filesystem.next()?;
-    let source = filesystem.next().unwrap_or_default();
+    let (mut peers, mut receives) = (None, None);
+    loop {
+        match fields.next()? {
+            b"-" => break,
+            field => {
+                peers = peers.or_else(|| number(field.strip_prefix(b"shared:")?));
+                receives = receives.or_else(|| number(field.strip_prefix(b"master:")?));
+            }
+        }
+    }
+    let fs_type = fields.next()?;
+    let source = fields.next().unwrap_or_default();
+    let settings = fields.next().unwrap_or_default();
     let text = |field| String::from_utf8_lossy(&unescape(field)).into_owned();
     Some(Mount {
         id,
@@ -165,6 +189,9 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         fs_type: text(fs_type),
         source: text(source),
         options: text(options),
+        settings: text(settings),
+        peers,
+        receives,
     })
 }
 
@@ -292,6 +319,9 @@ mod tests {
                 fs_type: "ext4".to_owned(),
                 source: "/dev/x y".to_owned(),
                 options: "rw,noatime".to_owned(),
+                settings: "rw".to_owned(),
+                peers: Some(3),
+                receives: Some(1),
             }]
         );
     }

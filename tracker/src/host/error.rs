@@ -24,6 +24,16 @@ pub enum HostError {
         /// As found.
         found: String,
     },
+    /// Something uses it.
+    #[error("cannot {operation} {object}: it is in use by {}; stop it, then plan again", by_whom(by))]
+    Busy {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        object: String,
+        /// The first few that use it, as far as they could be found.
+        by: Vec<String>,
+    },
     /// The kernel would delete something else as well or instead; nothing was changed.
     #[error("cannot delete {object} without deleting {other}")]
     Collateral {
@@ -44,4 +54,8 @@ pub enum HostError {
         /// The generation the plan was made for.
         planned: u32,
     },
+}
+
+fn by_whom(by: &[String]) -> String {
+    if by.is_empty() { "something no process shows".to_owned() } else { by.join(", ") }
 }

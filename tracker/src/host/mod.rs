@@ -10,6 +10,7 @@ pub mod files;
 pub mod ipset;
 pub mod ipvs;
 pub mod legacy;
+pub mod mounts;
 mod netlink;
 pub mod nft;
 pub mod real;
@@ -24,6 +25,7 @@ use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::mount::{MountSnapshot, MountSubject};
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
@@ -135,6 +137,24 @@ pub trait Host {
     /// # Errors
     /// [`HostError`] when it is another one now, or the kernel refuses.
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError>;
+
+    /// Unmounts a mount on which nothing else is mounted. With `losing` its filesystem may end with it, and nothing may
+    /// be in there but that; without, it has to go on elsewhere.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is another one now, has something else in it, or is in use.
+    fn unmount(
+        &mut self,
+        mount: &MountSubject,
+        expected: &MountSnapshot,
+        losing: Option<&BTreeMap<AbsPath, PathSnapshot>>,
+    ) -> Result<Removal, HostError>;
+
+    /// Mounts a filesystem in memory anew, empty, or what another mount shows of its filesystem.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is neither, its mount point is not there, or the kernel refuses.
+    fn mount(&mut self, mount: &MountSubject, content: &MountSnapshot) -> Result<(), HostError>;
 
     /// Makes a link with the number and settings it had; see [`rtnetlink::create_link`].
     ///

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use super::{
-    ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, ipvs, legacy, nft,
-    restore, rtnetlink, sysctl,
+    ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal, files, ipset, ipvs, legacy, mounts,
+    nft, restore, rtnetlink, sysctl,
 };
-use crate::capture::mounts::MountTable;
+use crate::capture::mounts::{Mount, MountTable};
 use crate::capture::{self, CaptureError};
 use crate::decode::rtnl::fill_names;
 use crate::model::ids::{Ifindex, Ifname};
@@ -16,6 +16,7 @@ use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::mount::{MountSnapshot, MountSubject};
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
@@ -45,11 +46,12 @@ impl Host for RealHost {
         let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
         let (generation, nft) = (dump.generation, dump.objects);
         let mut live = LiveState { generation, nft, rt, ip_sets, ipvs, legacy, ..LiveState::default() };
-        if !paths.is_empty() {
-            let mounts = capture::mounts::mounts().map_err(unread("the mount table"))?;
-            live.mounts = mounts.iter().map(|mount| mount.mount_point.clone()).collect();
-            read_paths(&MountTable::new(mounts), paths, &mut live)?;
-        }
+        let all = capture::mounts::mounts().map_err(unread("the mount table"))?;
+        live.mounts = all.iter().map(Mount::object).collect();
+        live.places = all.iter().map(|mount| (mount.id, mount.place())).collect();
+        let table = MountTable::new(all);
+        mounts::look(&table, paths, &mut live);
+        read_paths(&table, paths, &mut live)?;
         Ok(live)
     }
 
@@ -103,6 +105,19 @@ impl Host for RealHost {
 
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         files::remove(path, expected)
+    }
+
+    fn unmount(
+        &mut self,
+        mount: &MountSubject,
+        expected: &MountSnapshot,
+        losing: Option<&BTreeMap<AbsPath, PathSnapshot>>,
+    ) -> Result<Removal, HostError> {
+        mounts::unmount(mount, expected, losing)
+    }
+
+    fn mount(&mut self, mount: &MountSubject, content: &MountSnapshot) -> Result<(), HostError> {
+        mounts::mount(mount, content)
     }
 
     fn create_link(
@@ -178,7 +193,9 @@ fn read_paths(mounts: &MountTable, paths: &[AbsPath], live: &mut LiveState) -> R
             // what is mounted right on it may hang, and keeps it from going anyway
             Some(_) if mounts.hang_risk(path).is_some() => {}
             Some(PathSnapshot { kind: PathKind::Dir, .. }) => {
-                live.children.extend(names_in(path)?.map(|names| (path.clone(), names)));
+                let is_covered = mounts.of(path).is_some_and(|mount| mount.mount_point == *path);
+                let names = if is_covered { covered_names_in(path)? } else { names_in(path)? };
+                live.children.extend(names.map(|names| (path.clone(), names)));
             }
             Some(_) => match std::fs::symlink_metadata(path.as_path()) {
                 Ok(file) if file.nlink() > 1 => drop(live.names.insert(path.clone(), file.nlink())),
@@ -203,6 +220,17 @@ fn names_in(directory: &AbsPath) -> Result<Option<BTreeSet<AbsPath>>, HostError>
     for entry in entries {
         let entry = entry.map_err(failed)?;
         names.extend(AbsPath::new(&entry.path()));
+    }
+    Ok(Some(names))
+}
+
+/// As [`names_in`] for a directory on which something is mounted: what is in the directory itself.
+fn covered_names_in(directory: &AbsPath) -> Result<Option<BTreeSet<AbsPath>>, HostError> {
+    let failed = |source| HostError::Io { operation: "read directory", object: format!("`{directory}`"), source };
+    let Some(found) = capture::entry::inspect_path(directory).map_err(failed)? else { return Ok(None) };
+    let mut names = BTreeSet::new();
+    for name in capture::entry::names_of(&found.fd).map_err(failed)? {
+        names.extend(capture::mounts::child(directory, &name));
     }
     Ok(Some(names))
 }

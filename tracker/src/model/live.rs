@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ids::{Generation, Ifindex};
+use super::mount::MountPlace;
 use super::path::{AbsPath, PathSnapshot};
 use super::subject::{Snapshot, Subject};
 use super::time::BootTime;
@@ -28,8 +29,15 @@ pub struct LiveState {
     pub children: BTreeMap<AbsPath, BTreeSet<AbsPath>>,
     /// The files of `paths` that have further names (hard links), with how many names they have.
     pub names: BTreeMap<AbsPath, u64>,
-    /// Mount points.
-    pub mounts: BTreeSet<AbsPath>,
+    /// All mounts of the mount namespace.
+    pub mounts: Vec<(Subject, Snapshot)>,
+    /// Where each of them stands, by its number.
+    pub places: BTreeMap<u32, MountPlace>,
+    /// What is in filesystems in memory that are mounted on one of `paths` and nowhere else, by the mount's number. One
+    /// with too much in it, or covered by another mount, is left out.
+    pub contents: BTreeMap<u32, BTreeMap<AbsPath, PathSnapshot>>,
+    /// The processes in the network namespaces that are mounted on one of `paths`, by the mount's number.
+    pub users: BTreeMap<u32, Vec<String>>,
 }
 
 /// The ruleset of a network namespace, with the names that its text needs.

@@ -35,6 +35,21 @@ pub struct MountSnapshot {
     pub dev: u64,
     /// Options of the mount itself, as in `mountinfo`: `rw,nosuid`.
     pub options: String,
+    /// Of a filesystem in memory the options of the filesystem (`size=1024k,mode=755`), to make it anew; else empty.
+    pub settings: String,
+}
+
+/// Where a mount stands among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MountPlace {
+    /// Number of the mount it is mounted on.
+    pub parent: u32,
+    /// Number of its peer group: what is mounted or unmounted on one of the group is on all.
+    pub peers: Option<u32>,
+    /// Number of the peer group it receives from.
+    pub receives: Option<u32>,
+    /// Whether its filesystem answers from elsewhere, so that unmounting it may wait for ever.
+    pub may_hang: bool,
 }
 
 impl MountSnapshot {
@@ -51,8 +66,24 @@ impl MountSnapshot {
         bytes.first_chunk().map_or(0, |first| u64::from_ne_bytes(*first))
     }
 
+    /// The same on another device and with other options: what a mount that is made again has in common with the first.
+    #[must_use]
+    pub fn made_again(&self) -> Self {
+        Self { dev: 0, options: String::new(), settings: String::new(), ..self.clone() }
+    }
+
+    /// Whether its content is in memory only, and lost with its last mount.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.fs_type.as_str(), "tmpfs" | "ramfs")
+    }
+
+    /// Whether it gives a namespace a name.
+    pub fn is_namespace(&self) -> bool {
+        self.fs_type == "nsfs"
+    }
+
     fn mounted(&self) -> DigestBuilder {
-        let Self { fs_type, source, root, dev, options: _ } = self;
+        let Self { fs_type, source, root, dev, options: _, settings: _ } = self;
         let mut builder = DigestBuilder::new("mount");
         for part in [fs_type.as_bytes(), source.as_bytes(), root.as_bytes(), &dev.to_be_bytes()] {
             builder.field(part);
@@ -73,6 +104,7 @@ mod tests {
             root: "/".to_owned(),
             dev,
             options: options.to_owned(),
+            settings: String::new(),
         };
         let (a, b, c) = (mount(1, "rw"), mount(1, "ro"), mount(2, "rw"));
         assert_eq!(a.identity(), b.identity());

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::model::digest::Digest;
 use crate::model::ids::Handle;
 use crate::model::legacy::{LegacyItem, LegacySubject};
+use crate::model::mount::MountSubject;
 use crate::model::nft::{NftItem, NftSubject};
 use crate::model::owner::{Attribution, Owner};
 use crate::model::subject::{Snapshot, Subject};
@@ -52,6 +53,14 @@ fn key(subject: &Subject, content: &Snapshot) -> (Subject, Digest) {
         Subject::Nft(NftSubject { table, item: NftItem::Rule { chain, .. } }) => {
             let item = NftItem::Rule { chain: chain.clone(), handle: Handle(0) };
             (Subject::Nft(NftSubject { table: table.clone(), item }), content.digest())
+        }
+        // a mount gets another number, and one in memory another device
+        Subject::Mount(mount) => {
+            let content = match content {
+                Snapshot::Mount(content) => Snapshot::Mount(content.made_again()).digest(),
+                other => other.digest(),
+            };
+            (Subject::Mount(MountSubject { path: mount.path.clone(), id: 0 }), content)
         }
         Subject::Legacy(LegacySubject { table, item: LegacyItem::Rule { chain, content: which, .. } }) => {
             let item = LegacyItem::Rule { chain: chain.clone(), content: *which, nth: 0 };

@@ -83,7 +83,7 @@ pub(super) fn content_view(
         (subject, Snapshot::Traffic(snapshot)) => traffic::view(subject, snapshot),
         (Subject::Neighbour(subject), Snapshot::Neighbour(snapshot)) => traffic::neighbour_view(subject, snapshot),
         (Subject::Mount(subject), Snapshot::Mount(snapshot)) => {
-            let MountSnapshot { fs_type, source, root, dev: _, options } = snapshot;
+            let MountSnapshot { fs_type, source, root, dev: _, options, settings: _ } = snapshot;
             ContentView::Mount {
                 path: subject.path.to_string(),
                 number: subject.id,

@@ -90,8 +90,14 @@ impl Archive {
         let by_subject: HashMap<&Subject, &Object> =
             objects.iter().filter(|object| object.is_live()).map(|object| (&object.subject, object)).collect();
         let steps: BTreeMap<&Subject, _> = plan.steps().iter().map(|step| (step.subject(), step)).collect();
-        let kernel =
-            before.nft.iter().chain(&before.rt).chain(&before.ip_sets).chain(&before.ipvs).chain(&before.legacy);
+        let kernel = before
+            .nft
+            .iter()
+            .chain(&before.rt)
+            .chain(&before.ip_sets)
+            .chain(&before.ipvs)
+            .chain(&before.legacy)
+            .chain(&before.mounts);
         let kernel = kernel.map(|(subject, now)| (subject.clone(), now.clone()));
         let paths = before
             .paths

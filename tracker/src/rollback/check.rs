@@ -21,7 +21,8 @@ pub struct Preconditions {
     rt: BTreeMap<Subject, (Digest, String)>,
     paths: BTreeMap<AbsPath, Option<PathSnapshot>>,
     children: BTreeMap<AbsPath, BTreeSet<AbsPath>>,
-    mounts: BTreeSet<AbsPath>,
+    mounts: BTreeSet<(AbsPath, u32)>,
+    contents: BTreeMap<u32, BTreeMap<AbsPath, PathSnapshot>>,
 }
 
 impl Preconditions {
@@ -29,8 +30,14 @@ impl Preconditions {
     pub(super) fn of(steps: &[Step], live: &LiveState) -> Self {
         let mut it = Self::default();
         let relations = Relations::new(&live.rt);
-        let current: BTreeMap<&Subject, &Snapshot> =
-            live.rt.iter().chain(&live.ip_sets).chain(&live.ipvs).map(|(subject, now)| (subject, now)).collect();
+        let current: BTreeMap<&Subject, &Snapshot> = live
+            .rt
+            .iter()
+            .chain(&live.ip_sets)
+            .chain(&live.ipvs)
+            .chain(&live.mounts)
+            .map(|(subject, now)| (subject, now))
+            .collect();
         let mut touched = BTreeSet::new();
         for step in steps {
             match (step.action(), step.subject()) {
@@ -56,7 +63,13 @@ impl Preconditions {
                 (_, Subject::Path(path)) => {
                     it.paths.insert(path.clone(), live.paths.get(path).cloned().flatten());
                     it.children.extend(live.children.get(path).map(|names| (path.clone(), names.clone())));
-                    it.mounts.extend(live.mounts.iter().filter(|mount| mount.is_within(path)).cloned());
+                    it.mounts.extend(mounts_within(live, path));
+                }
+                (_, Subject::Mount(mount)) => {
+                    it.mounts.extend(mounts_within(live, &mount.path));
+                    let is_lost = matches!(step.action(), Action::Unmount { loses: Some(_) });
+                    let content = live.contents.get(&mount.id).filter(|_| is_lost);
+                    it.contents.extend(content.map(|content| (mount.id, content.clone())));
                 }
                 (_, Subject::Legacy(LegacySubject { table, .. })) => {
                     it.tables.entry(table.clone()).or_insert_with(|| table_digest(table, legacy_objects(live)));
@@ -80,8 +93,13 @@ impl Preconditions {
         self.tables.get(table).copied().unwrap_or(Digest([0; 16]))
     }
 
+    /// What is in a filesystem that ends with a mount.
+    pub(super) fn content(&self, mount: u32) -> Option<BTreeMap<AbsPath, PathSnapshot>> {
+        self.contents.get(&mount).cloned()
+    }
+
     fn first_difference(&self, now: &Self) -> Option<String> {
-        let Self { generation, tables, rt, paths, children, mounts } = self;
+        let Self { generation, tables, rt, paths, children, mounts, contents } = self;
         if let (Some(planned), Some(now)) = (generation, now.generation)
             && *planned != now
         {
@@ -100,7 +118,8 @@ impl Preconditions {
         differs
             .or_else(|| paths.iter().find(|(path, was)| now.paths.get(path) != Some(was)).map(changed))
             .or_else(|| children.iter().find(|(path, was)| now.children.get(path) != Some(was)).map(changed))
-            .or_else(|| now.mounts.difference(mounts).next().map(|mount| format!("`{mount}` was mounted")))
+            .or_else(|| now.mounts.difference(mounts).next().map(|(mount, _)| format!("`{mount}` was mounted")))
+            .or_else(|| (*contents != now.contents).then(|| "what is in a mount changed".to_owned()))
     }
 }
 
@@ -108,6 +127,14 @@ impl Preconditions {
 pub(super) fn legacy_objects(live: &LiveState) -> impl Iterator<Item = (&LegacySubject, &LegacySnapshot)> {
     live.legacy.iter().filter_map(|(subject, snapshot)| match (subject, snapshot) {
         (Subject::Legacy(subject), Snapshot::Legacy(snapshot)) => Some((subject, snapshot)),
+        _ => None,
+    })
+}
+
+/// The mounts at or below a path, with their numbers.
+fn mounts_within<'a>(live: &'a LiveState, path: &'a AbsPath) -> impl Iterator<Item = (AbsPath, u32)> {
+    live.mounts.iter().filter_map(|(subject, _)| match subject {
+        Subject::Mount(mount) if mount.path.is_within(path) => Some((mount.path.clone(), mount.id)),
         _ => None,
     })
 }

@@ -36,7 +36,7 @@ pub fn execute(checked: CheckedPlan, host: &mut dyn Host, progress: &mut dyn FnM
         }
     }
     for step in others {
-        let error = remove(host, step).err().map(|error| causes(&error));
+        let error = remove(host, &plan, step).err().map(|error| causes(&error));
         run.push([outcome(step, error)]);
     }
     run.end()
@@ -68,7 +68,7 @@ fn outcome(step: &Step, error: Option<String>) -> StepOutcome {
     StepOutcome { object: step.object(), step: format!("{} {}", step.action(), step.describe()), error }
 }
 
-fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {
+fn remove(host: &mut dyn Host, plan: &Plan, step: &Step) -> Result<Removal, HostError> {
     match (step.subject(), step.snapshot()) {
         (Subject::IpRule(rule), Snapshot::IpRule(expected)) => host.delete_ip_rule(rule, expected),
         (Subject::Route(route), Snapshot::Route(expected)) => host.delete_route(route, expected),
@@ -79,6 +79,15 @@ fn remove(host: &mut dyn Host, step: &Step) -> Result<Removal, HostError> {
         (Subject::Ipvs(ipvs), Snapshot::Ipvs(expected)) => host.delete_ipvs(ipvs, expected),
         (Subject::Sysctl(name), Snapshot::Sysctl(expected)) => host.restore_sysctl(name, expected),
         (Subject::Neighbour(neighbour), Snapshot::Neighbour(expected)) => host.delete_neighbour(neighbour, expected),
+        (Subject::Mount(mount), Snapshot::Mount(expected)) => {
+            // what has a step of its own is gone by now
+            let losing = plan.preconditions.content(mount.id).map(|mut content| {
+                content
+                    .retain(|path, _| !plan.steps().iter().any(|step| *step.subject() == Subject::Path(path.clone())));
+                content
+            });
+            host.unmount(mount, expected, losing.as_ref())
+        }
         (subject, Snapshot::Traffic(expected)) => host.delete_traffic(subject, expected),
         (_, _) => Err(HostError::Drifted {
             object: step.describe(),

@@ -9,7 +9,8 @@ use crate::model::subject::Subject;
 
 pub use crate::model::live::LiveState;
 
-/// The paths whose live state a plan for `selection` needs: those the journal gives to its owner.
+/// The paths whose live state a plan for `selection` needs: those the journal gives to its owner, and those on which
+/// something of the owner's is mounted.
 pub fn candidate_paths(objects: &[Object], selection: &Selection) -> Vec<AbsPath> {
     paths(objects.iter().filter(|object| selection.names_owner_of(object)))
 }
@@ -24,6 +25,7 @@ fn paths<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<AbsPath> {
         .filter(|object| object.is_live())
         .filter_map(|object| match &object.subject {
             Subject::Path(path) => Some(path.clone()),
+            Subject::Mount(mount) => Some(mount.path.clone()),
             _ => None,
         })
         .collect();

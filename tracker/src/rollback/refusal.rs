@@ -106,10 +106,35 @@ pub enum Reason {
     NotProven(Certainty),
     /// Its table is locked by the socket that made it (owner flag).
     LockedTable,
-    /// Something is mounted at or below it.
+    /// Something is mounted on it or below it that stays.
     MountBelow {
-        /// The mount point.
-        mount: AbsPath,
+        /// What, and whose it is.
+        mounts: Parties,
+    },
+    /// Another mount hides it, so that no path leads to it.
+    Covered {
+        /// By which.
+        by: Parties,
+    },
+    /// It is mounted on one of several mounts that do what one of them does: unmounting it would unmount others.
+    Propagates {
+        /// What would go along.
+        to: Parties,
+    },
+    /// Its filesystem answers from elsewhere, and unmounting it may wait for ever.
+    MayHang {
+        /// Type of the filesystem.
+        fs_type: String,
+    },
+    /// It is the name of a network namespace in which processes run.
+    InUse {
+        /// Which.
+        by: Vec<String>,
+    },
+    /// Only a mount shows it here; it is a file of another place, and its name here says nothing of its owner.
+    SeenElsewhere {
+        /// The other place.
+        at: AbsPath,
     },
     /// It has further names (hard links), under which its content would go on, as somebody must want.
     FurtherNames {
@@ -153,7 +178,12 @@ impl fmt::Display for Reason {
             }
             Self::NotProven(certainty) => write!(f, "its owner is only {certainty}"),
             Self::LockedTable => f.write_str("its table is locked by the process that made it"),
-            Self::MountBelow { mount } => write!(f, "`{mount}` is a mount point"),
+            Self::MountBelow { mounts } => write!(f, "{mounts} is mounted there"),
+            Self::Covered { by } => write!(f, "{by} covers it"),
+            Self::Propagates { to } => write!(f, "unmounting it would unmount {to} too"),
+            Self::MayHang { fs_type } => write!(f, "unmounting {fs_type} may wait for ever"),
+            Self::InUse { by } => write!(f, "{} run in its network namespace", by.join(", ")),
+            Self::SeenElsewhere { at } => write!(f, "it is `{at}`, which is mounted there"),
             Self::FurtherNames { names } => write!(f, "it has {names} names (hard links)"),
             Self::KernelMade => f.write_str("the kernel made it and does not let it be deleted"),
             Self::ConstantSet => f.write_str("its set is constant"),
@@ -178,7 +208,13 @@ impl Reason {
             Self::NotProven(Certainty::Inferred) => "look at its evidence; --include-inferred takes it along",
             Self::NotProven(_) => "look at it and remove it by hand if it should go",
             Self::LockedTable => "stop the process that holds the table; the kernel then removes it",
-            Self::MountBelow { .. } => "unmount it, then plan again",
+            Self::MountBelow { .. } | Self::Covered { .. } => "unmount it, then plan again",
+            Self::Propagates { .. } => {
+                "take the mount above it out of its peer group (`mount --make-slave`), then plan again"
+            }
+            Self::MayHang { .. } => "unmount it by hand (`umount -l` if its server is gone), then plan again",
+            Self::InUse { .. } => "stop the pod or container they are of, then plan again",
+            Self::SeenElsewhere { .. } => "unmount what shows it there, then plan again",
             Self::FurtherNames { .. } => "find the others with `find / -xdev -samefile`, remove by hand what should go",
             Self::KernelMade => "set it down and flush its addresses, or unload the kernel module behind it",
             Self::ConstantSet => "remove the set's other elements and users first, then plan again",
@@ -219,8 +255,6 @@ pub enum KeptReason {
     GoesWith(String),
     /// It is gone already.
     AlreadyGone,
-    /// A mount; a reset leaves mounts alone.
-    Mount,
 }
 
 impl fmt::Display for KeptReason {
@@ -229,7 +263,6 @@ impl fmt::Display for KeptReason {
             Self::Shared { with } => write!(f, "shared with {with}"),
             Self::GoesWith(other) => write!(f, "goes with `{other}`"),
             Self::AlreadyGone => f.write_str("gone already"),
-            Self::Mount => f.write_str("mounts are left: unmount it by hand if nothing uses it"),
         }
     }
 }

@@ -65,6 +65,12 @@ pub enum Action {
     RestoreSysctl,
     RemoveFile,
     RemoveDir,
+    /// Unmounts a mount.
+    Unmount {
+        /// How many files and directories are lost with a filesystem in memory; `None` when it goes on elsewhere, or on
+        /// a disk.
+        loses: Option<usize>,
+    },
 }
 
 impl Action {
@@ -96,8 +102,8 @@ impl Action {
             Self::DeleteDestination => 22,
             Self::DeleteService => 23,
             Self::RestoreSysctl => 24,
-            Self::RemoveFile => 26,
-            Self::RemoveDir => 27,
+            // in the planner's order: deepest first, and what is mounted before what it is mounted on
+            Self::RemoveFile | Self::RemoveDir | Self::Unmount { .. } => 26,
         }
     }
 
@@ -116,6 +122,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RemoveFile | Self::RemoveDir => f.write_str("remove"),
+            Self::Unmount { .. } => f.write_str("unmount"),
             Self::DestroyIpSet { .. } => f.write_str("destroy"),
             Self::RestoreSysctl => f.write_str("restore"),
             Self::SetPolicy { .. } => f.write_str("set back"),
@@ -208,6 +215,11 @@ impl Step {
         Some(after)
     }
 
+    /// How many files and directories nobody recorded are lost with it.
+    pub fn loses(&self) -> usize {
+        if let Action::Unmount { loses: Some(loses) } = self.action { loses } else { 0 }
+    }
+
     /// What people call the object, and for a policy what it is set to.
     pub fn describe(&self) -> String {
         let object = describe(&self.subject, &self.snapshot);
@@ -215,6 +227,8 @@ impl Step {
             Action::SetPolicy { policy } => {
                 format!("{object} policy {}", if policy == 0 { "drop" } else { "accept" })
             }
+            Action::Unmount { loses: Some(1) } => format!("{object} and the one file in it"),
+            Action::Unmount { loses: Some(2..) } => format!("{object} and the {} files in it", self.loses()),
             _ => object,
         }
     }

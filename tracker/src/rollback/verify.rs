@@ -181,7 +181,13 @@ impl Expectation {
 }
 
 fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot)> {
-    live.nft.iter().chain(&live.rt).chain(&live.ip_sets).chain(&live.ipvs).map(|(subject, now)| (subject, now))
+    live.nft
+        .iter()
+        .chain(&live.rt)
+        .chain(&live.ip_sets)
+        .chain(&live.ipvs)
+        .chain(&live.mounts)
+        .map(|(subject, now)| (subject, now))
 }
 
 /// Files and directories that were read and are there.

@@ -13,8 +13,6 @@ pub struct FakeFiles {
     entries: BTreeMap<AbsPath, PathSnapshot>,
     /// Files with further names, with how many they have.
     pub names: BTreeMap<AbsPath, u64>,
-    /// Mount points.
-    pub mounts: BTreeSet<AbsPath>,
     last_inode: u64,
 }
 
@@ -22,12 +20,7 @@ impl FakeFiles {
     /// What was read.
     pub(super) fn of(live: &LiveState) -> Self {
         let entry = |(path, found): (&AbsPath, &Option<PathSnapshot>)| Some((path.clone(), found.clone()?));
-        Self {
-            entries: live.paths.iter().filter_map(entry).collect(),
-            names: live.names.clone(),
-            mounts: live.mounts.clone(),
-            last_inode: 0,
-        }
+        Self { entries: live.paths.iter().filter_map(entry).collect(), names: live.names.clone(), last_inode: 0 }
     }
 
     /// Makes a path; parents are not asked for. A new inode each time, as after unlink and create.
@@ -74,6 +67,17 @@ impl FakeFiles {
     pub fn children(&self, directory: &AbsPath) -> BTreeSet<AbsPath> {
         let parent = Some(directory.as_path());
         self.entries.keys().filter(|path| path.as_path().parent() == parent).cloned().collect()
+    }
+
+    /// What is below a directory at any depth.
+    pub(super) fn below(&self, top: &AbsPath) -> BTreeMap<AbsPath, PathSnapshot> {
+        let is_below = |(path, _): &(&AbsPath, &PathSnapshot)| *path != top && path.is_within(top);
+        self.entries.iter().filter(is_below).map(|(path, now)| (path.clone(), now.clone())).collect()
+    }
+
+    /// Forgets what is below a directory: its filesystem ended.
+    pub(super) fn lose(&mut self, top: &AbsPath) {
+        self.entries.retain(|path, _| path == top || !path.is_within(top));
     }
 
     /// Unlinks a file or removes an empty directory.

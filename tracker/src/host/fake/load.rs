@@ -1,6 +1,6 @@
 //! A fake in the state that a node was read in.
 
-use super::{FakeFiles, FakeHost, FakeIpSets, FakeLegacy, FakeNet, FakeRuleset};
+use super::{FakeFiles, FakeHost, FakeIpSets, FakeLegacy, FakeMounts, FakeNet, FakeRuleset};
 use crate::model::legacy::LegacyContent;
 use crate::model::live::LiveState;
 use crate::model::subject::{Snapshot, Subject};
@@ -27,6 +27,7 @@ impl FakeHost {
             legacy: FakeLegacy { tables: LegacyContent::of(legacy) },
             net: FakeNet::of(live.rt.iter().cloned()),
             files: FakeFiles::of(live),
+            mounts: FakeMounts::of(live),
             ip_sets,
             ..Self::default()
         }

@@ -8,6 +8,7 @@ mod ipset;
 mod ipvs;
 mod legacy;
 mod load;
+mod mounts;
 mod net;
 mod ruleset;
 
@@ -21,6 +22,7 @@ use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
 use crate::model::live::LiveState;
+use crate::model::mount::{MountSnapshot, MountSubject};
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject, RouteSnapshot, RouteSubject};
@@ -32,6 +34,7 @@ pub use files::FakeFiles;
 pub use ipset::FakeIpSets;
 pub use ipvs::FakeIpvs;
 pub use legacy::FakeLegacy;
+pub use mounts::FakeMounts;
 pub use net::FakeNet;
 pub use ruleset::FakeRuleset;
 
@@ -49,6 +52,8 @@ pub struct FakeHost {
     pub net: FakeNet,
     /// Its files.
     pub files: FakeFiles,
+    /// Its mounts. What is in one stands among the files, below its mount point.
+    pub mounts: FakeMounts,
     /// Its IP sets.
     pub ip_sets: FakeIpSets,
     /// Its IPVS services.
@@ -100,15 +105,28 @@ impl Host for FakeHost {
             ip_sets: self.ip_sets.dump(),
             ipvs: self.ipvs.dump(),
             names: self.files.names.clone(),
-            mounts: self.files.mounts.clone(),
+            mounts: self.mounts.dump(),
+            places: self.mounts.places(),
+            users: self.mounts.users.clone(),
             ..LiveState::default()
         };
         for path in paths {
             let found = self.files.get(path).cloned();
             if matches!(found, Some(PathSnapshot { kind: PathKind::Dir, .. })) {
-                live.children.insert(path.clone(), self.files.children(path));
+                // of a mount point what is covered, and only empty directories are mounted on
+                let names =
+                    if self.mounts.is_mount_point(path) { Default::default() } else { self.files.children(path) };
+                live.children.insert(path.clone(), names);
             }
             live.paths.insert(path.clone(), found);
+        }
+        for (subject, content) in &live.mounts {
+            if let (Subject::Mount(at), Snapshot::Mount(content)) = (subject, content)
+                && content.is_in_memory()
+                && paths.contains(&at.path)
+            {
+                live.contents.insert(at.id, self.files.below(&at.path));
+            }
         }
         Ok(live)
     }
@@ -204,7 +222,7 @@ impl Host for FakeHost {
             });
         }
         let drifted = match self.files.names.get(path) {
-            _ if self.files.mounts.contains(path) => Some("a mount point".to_owned()),
+            _ if self.mounts.is_mount_point(path) => Some("a mount point".to_owned()),
             Some(names) if *names > 1 => Some(format!("one with {names} names")),
             _ => None,
         };
@@ -218,6 +236,42 @@ impl Host for FakeHost {
             source: io::Error::from_raw_os_error(code),
         })?;
         Ok(Removal::Removed)
+    }
+
+    fn unmount(
+        &mut self,
+        mount: &MountSubject,
+        expected: &MountSnapshot,
+        losing: Option<&BTreeMap<AbsPath, PathSnapshot>>,
+    ) -> Result<Removal, HostError> {
+        let Some((at, found)) = self.mounts.get(mount.id) else { return Ok(Removal::AlreadyGone) };
+        let content = self.files.below(&mount.path);
+        let is_known = |(path, now): (&AbsPath, &PathSnapshot)| losing.is_none_or(|it| it.get(path) == Some(now));
+        if at != mount || found.digest() != expected.digest() || !content.iter().all(is_known) {
+            return Err(HostError::Drifted {
+                object: format!("`{mount}`"),
+                expected: expected.digest().to_string(),
+                found: found.digest().to_string(),
+            });
+        }
+        self.mounts.unmount(mount.id).map_err(|code| HostError::Io {
+            operation: "unmount",
+            object: format!("`{mount}`"),
+            source: io::Error::from_raw_os_error(code),
+        })?;
+        if losing.is_some() {
+            self.files.lose(&mount.path);
+        }
+        Ok(Removal::Removed)
+    }
+
+    fn mount(&mut self, mount: &MountSubject, content: &MountSnapshot) -> Result<(), HostError> {
+        if self.files.get(&mount.path).is_none() {
+            let source = io::Error::from_raw_os_error(libc::ENOENT);
+            return Err(HostError::Io { operation: "mount", object: format!("`{mount}`"), source });
+        }
+        self.mounts.mount(&mount.path, &content.fs_type);
+        Ok(())
     }
 
     fn create_link(

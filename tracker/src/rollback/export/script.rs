@@ -6,6 +6,7 @@ use super::iptables::Restore;
 use super::net::Words;
 use super::{Export, LeftOut, Names, iptables, json, legacy, net, traffic};
 use crate::model::legacy::LegacyFamily;
+use crate::model::mount::{MountSnapshot, MountSubject};
 use crate::model::nft::Family;
 use crate::model::path::{AbsPath, PathSnapshot};
 use crate::model::subject::{Snapshot, Subject};
@@ -35,6 +36,18 @@ remove() {
   [ -e "$4" ] || [ -L "$4" ] || return 0
   [ "$(stat -c "$2" -- "$4")" = "$3" ] || { echo "$4 is another file now" >&2; return 1; }
   "$1" -- "$4"
+}
+# "number device root mount-point", as mountinfo has them; what may be in it: any or nothing; path
+unmount() {
+  number=${1%% *}
+  found=
+  while read -r id parent device root point rest; do
+    [ "$id $device $root $point" != "$1" ] || found=1
+    [ "$parent" != "$number" ] || [ "$id" = "$number" ] || { echo "something is mounted on $3" >&2; return 1; }
+  done < /proc/self/mountinfo
+  [ -n "$found" ] || return 0
+  [ "$2" = any ] || [ -z "$(ls -A -- "$3")" ] || { echo "$3 is not empty" >&2; return 1; }
+  umount -- "$3"
 }
 # path expected value
 set_sysctl() {
@@ -140,6 +153,7 @@ fn command(step: &Step, plan: &Plan, live: &LiveState, names: &Names) -> Result<
         (Action::DeleteMember | Action::DestroyIpSet { .. }, Subject::IpSet(set), _) => net::ip_set(set),
         (Action::DeleteDestination | Action::DeleteService, Subject::Ipvs(ipvs), _) => net::ipvs(ipvs)?,
         (Action::RestoreSysctl, Subject::Sysctl(name), Snapshot::Sysctl(content)) => sysctl(name, content)?,
+        (Action::Unmount { loses }, Subject::Mount(mount), Snapshot::Mount(content)) => unmount(mount, content, loses)?,
         (Action::RemoveFile, Subject::Path(path), Snapshot::Path(content)) => remove("rm", path, content)?,
         (Action::RemoveDir, Subject::Path(path), Snapshot::Path(content)) => remove("rmdir", path, content)?,
         _ => return Err("the script has no words for it"),
@@ -151,6 +165,28 @@ fn command(step: &Step, plan: &Plan, live: &LiveState, names: &Names) -> Result<
 fn sysctl(name: &SysctlName, content: &SysctlSnapshot) -> Result<Words, &'static str> {
     let before = content.before.clone().ok_or("the value it had before is not known")?;
     Ok(vec!["set_sysctl".to_owned(), name.path().to_owned(), content.value.clone(), before])
+}
+
+/// By number and what is mounted. What is lost with a filesystem in memory was told where the plan was made.
+fn unmount(mount: &MountSubject, content: &MountSnapshot, loses: Option<usize>) -> Result<Words, &'static str> {
+    let MountSnapshot { dev, root, .. } = content;
+    let name = mount.path.as_path().to_str().ok_or("its name is no UTF-8")?;
+    if loses.is_some_and(|loses| loses > 0) {
+        return Err("what is in it would be lost; netdeed compares it with the plan before");
+    }
+    let (major, minor) = (rustix::fs::major(*dev), rustix::fs::minor(*dev));
+    let line = format!("{} {major}:{minor} {} {}", mount.id, escaped(root), escaped(name));
+    let content = if loses.is_some() { "nothing" } else { "any" };
+    Ok(["unmount", &line, content, name].map(str::to_owned).to_vec())
+}
+
+/// As `mountinfo` writes it.
+fn escaped(text: &str) -> String {
+    let escape = |c: char| match c {
+        ' ' | '\t' | '\n' | '\\' | '#' => format!("\\{:03o}", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// By inode; of a file also by size and time.

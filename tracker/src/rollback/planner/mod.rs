@@ -9,6 +9,7 @@ mod ipsets;
 mod ipvs;
 mod legacy;
 mod links;
+mod mounts;
 mod nft;
 mod paths;
 mod register;
@@ -113,16 +114,13 @@ fn legacy_tables(register: &Register<'_>, draft: &mut Draft) {
 
 /// Objects in scope that are not there any more: somebody else removed them, or the kernel did.
 fn gone_already(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
-    let there = live.nft.iter().chain(&live.legacy).chain(&live.rt).chain(&live.ip_sets).chain(&live.ipvs);
+    let there =
+        live.nft.iter().chain(&live.legacy).chain(&live.rt).chain(&live.ip_sets).chain(&live.ipvs).chain(&live.mounts);
     let there: BTreeSet<&Subject> = there.map(|(subject, _)| subject).collect();
     for object in register.objects().filter(|object| register.asks_for(object)) {
         let is_gone = match &object.subject {
             Subject::Path(path) => matches!(live.paths.get(path), Some(None)),
             Subject::Xtables { .. } | Subject::Sysctl(_) => false,
-            Subject::Mount(_) => {
-                draft.keep(object, KeptReason::Mount);
-                false
-            }
             subject => !there.contains(subject),
         };
         if is_gone {

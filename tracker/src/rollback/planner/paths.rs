@@ -1,28 +1,42 @@
-//! Directories and files, deepest first: a directory goes when everything in it goes.
+//! Directories, files and mounts, deepest first: a directory goes when everything in it goes, and what is mounted on it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use super::mounts::Mounts;
 use super::register::{Judged, Register};
 use super::{Draft, refuse_judged};
 use crate::model::object::Object;
+use crate::model::owner::Certainty;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::subject::{Class, Snapshot, Subject};
 use crate::rollback::live::LiveState;
 use crate::rollback::refusal::{Parties, Party, Reason};
 use crate::rollback::step::{Action, Step};
 
+/// Deepest first, of one place the mounts before the path, the topmost mount first.
+type Order = (Reverse<usize>, bool, Reverse<usize>);
+
 pub(super) fn plan(register: &Register<'_>, live: &LiveState, draft: &mut Draft) {
-    let mut objects: Vec<(&AbsPath, &Object)> = register
+    let mut mounts = Mounts::new(live);
+    let mut objects: Vec<(Order, &AbsPath, &Object)> = register
         .objects()
-        .filter_map(|object| match &object.subject {
-            Subject::Path(path) => Some((path, object)),
-            _ => None,
+        .filter_map(|object| {
+            let (is_path, height, path) = match &object.subject {
+                Subject::Path(path) => (true, 0, path),
+                Subject::Mount(mount) => (false, mounts.height(mount), &mount.path),
+                _ => return None,
+            };
+            Some(((Reverse(path.as_path().components().count()), is_path, Reverse(height)), path, object))
         })
         .collect();
-    objects.sort_by_key(|(path, _)| (Reverse(path.as_path().components().count()), *path));
+    objects.sort_by_key(|(order, path, _)| (*order, *path));
     let mut going = BTreeSet::new();
-    for (path, object) in objects {
+    for (_, path, object) in objects {
+        if let Subject::Mount(mount) = &object.subject {
+            mounts.plan(register, live, (mount, object), &going, draft);
+            continue;
+        }
         if !register.asks_for(object) {
             // somebody else's path is not read; only the journal can tell that its content was changed
             refuse_judged(register, draft, &Judged::Foreign, &object.subject);
@@ -32,7 +46,7 @@ pub(super) fn plan(register: &Register<'_>, live: &LiveState, draft: &mut Draft)
             None => draft.refuse(object, Reason::NotRead),
             Some(None) => {}
             Some(Some(now)) => {
-                if plan_path(register, live, (path, object), now, &going, draft) {
+                if plan_path((register, live, &mounts), (path, object), now, &going, draft) {
                     going.insert(path.clone());
                 }
             }
@@ -42,8 +56,7 @@ pub(super) fn plan(register: &Register<'_>, live: &LiveState, draft: &mut Draft)
 
 /// Plans one path that is there; returns whether it goes.
 fn plan_path(
-    register: &Register<'_>,
-    live: &LiveState,
+    (register, live, mounts): (&Register<'_>, &LiveState, &Mounts<'_>),
     (path, object): (&AbsPath, &Object),
     now: &PathSnapshot,
     going: &BTreeSet<AbsPath>,
@@ -55,8 +68,16 @@ fn plan_path(
         refuse_judged(register, draft, &judged, &object.subject);
         return false;
     };
-    if let Some(mount) = live.mounts.iter().find(|mount| mount.is_within(path)) {
-        draft.refuse(object, Reason::MountBelow { mount: mount.clone() });
+    // that its name is the owner's says nothing of a file that has this name only because of a mount
+    if proof.deed().attribution.certainty() == Certainty::Inferred
+        && let Some(at) = mounts.elsewhere(register, path)
+    {
+        draft.refuse(object, Reason::SeenElsewhere { at });
+        return false;
+    }
+    let mounted = mounts.staying_within(register, path);
+    if !mounted.is_empty() {
+        draft.refuse(object, Reason::MountBelow { mounts: mounted });
         return false;
     }
     if let Some(&names) = live.names.get(path) {

@@ -9,6 +9,7 @@ use crate::model::ids::Generation;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::AddressSubject;
+use crate::model::mount::{MountSnapshot, MountSubject};
 use crate::model::neighbour::{NeighbourSnapshot, NeighbourSubject};
 use crate::model::path::PathSnapshot;
 use crate::model::route::{IpRuleSnapshot, IpRuleSubject};
@@ -109,7 +110,7 @@ fn the_check_sees_new_generations_new_things_on_links_and_new_files() {
     assert_eq!(check(plan.clone(), &with_file).unwrap_err().what, "`/run/flannel` changed");
 
     let mut mounted = live;
-    mounted.mounts.insert(abs("/run/flannel"));
+    mounted.mounts.push(scene.host.mounts.mount(&abs("/run/flannel"), "tmpfs"));
     assert_eq!(check(plan, &mounted).unwrap_err().what, "`/run/flannel` was mounted");
 }
 
@@ -199,6 +200,17 @@ impl Host for Broken {
     }
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         self.inner.remove_path(path, expected)
+    }
+    fn unmount(
+        &mut self,
+        mount: &MountSubject,
+        expected: &MountSnapshot,
+        losing: Option<&BTreeMap<AbsPath, PathSnapshot>>,
+    ) -> Result<Removal, HostError> {
+        self.inner.unmount(mount, expected, losing)
+    }
+    fn mount(&mut self, _: &MountSubject, _: &MountSnapshot) -> Result<(), HostError> {
+        Err(Self::error())
     }
     fn create_link(
         &mut self,

@@ -13,6 +13,7 @@ use crate::rollback::{Execution, ExecutionState, Expectation, check, execute};
 const ACTORS: [&str; 5] = [KUBE, FLANNEL, DOCKER, "admin/root", NOBODY];
 const CHAINS: [&str; 5] = ["FORWARD", "INPUT", "A", "B", "C"];
 const SETS: [&str; 3] = ["s0", "s1", "s2"];
+const MOUNT_POINTS: [&str; 3] = ["/etc/x", "/etc/y", "/etc/y/d"];
 const PATHS: [&str; 6] = ["/etc/x", "/etc/x/a", "/etc/x/b", "/etc/y/c", "/etc/y", "/etc/y/d/e"];
 
 /// One thing somebody does. What is needed for it and is not there is made first, as the tools do.
@@ -28,6 +29,7 @@ pub(super) enum Act {
     Address { link: u32, host: u8 },
     Route { link: Option<u32>, net: u8 },
     File { path: usize },
+    Mount { path: usize },
     LegacyChain { chain: usize },
     LegacyRule { chain: usize, jump: Option<usize>, text: u8 },
     Balance { service: u8, destination: Option<u8> },
@@ -54,6 +56,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (2..8_u32, 1..5_u8).prop_map(|(link, host)| Act::Address { link, host }),
         3 => (proptest::option::of(2..8_u32), 0..5_u8).prop_map(|(link, net)| Act::Route { link, net }),
         3 => (0..PATHS.len()).prop_map(|path| Act::File { path }),
+        2 => (0..MOUNT_POINTS.len()).prop_map(|path| Act::Mount { path }),
         3 => (0..3_u8, proptest::option::weighted(0.7, 1..4_u8))
             .prop_map(|(service, destination)| Act::Balance { service, destination }),
         1 => (2..CHAINS.len()).prop_map(|chain| Act::LegacyChain { chain }),
@@ -116,6 +119,7 @@ impl Scene {
             }
             Act::Link { .. } | Act::Address { .. } | Act::Route { .. } => self.act_on_net(by, act),
             Act::File { path } => self.make_file(by, PATHS[path]),
+            Act::Mount { path } => self.mount(by, MOUNT_POINTS[path]),
             Act::Balance { service, destination } => self.balance(by, service, destination),
             Act::LegacyChain { chain } => self.legacy_chain(by, CHAINS[chain]),
             Act::LegacyRule { chain, jump, text } => {
@@ -198,6 +202,26 @@ impl Scene {
         }
     }
 
+    /// A filesystem in memory on a directory that is empty, which is made where it is missing.
+    fn mount(&mut self, by: &str, path: &str) {
+        let at = abs(path);
+        let has_more = self.host.files.entries().keys().any(|it| *it != at && it.is_within(&at));
+        let is_dir = self.host.files.get(&at).is_none_or(|now| now.kind == PathKind::Dir);
+        if has_more || !is_dir || self.host.mounts.is_mount_point(&at) {
+            self.collided = true;
+            return;
+        }
+        let mut parts = String::new();
+        for part in path.trim_start_matches('/').split('/') {
+            parts = format!("{parts}/{part}");
+            if self.host.files.get(&abs(&parts)).is_none() {
+                self.path(by, &parts, PathKind::Dir);
+            }
+        }
+        let made = self.host.mounts.mount(&at, "tmpfs");
+        self.record(by, made);
+    }
+
     pub(super) fn roll_back(&mut self, selection: &Selection) -> (Plan, Execution, bool) {
         let live = self.live(selection);
         let plan = plan(&self.objects, &live, selection);
@@ -209,6 +233,14 @@ impl Scene {
     }
 }
 
+/// The mounts, by where they are.
+pub(super) fn mounted(host: &FakeHost) -> Vec<String> {
+    let mounts = host.mounts.dump();
+    let mut names: Vec<String> = mounts.iter().map(|(mount, _)| crate::model::subject::describe_bare(mount)).collect();
+    names.sort();
+    names
+}
+
 /// Everything there is, handles included.
 fn everything(scene: &Scene) -> BTreeMap<Subject, Snapshot> {
     let files = scene.host.files.entries().iter();
@@ -216,7 +248,7 @@ fn everything(scene: &Scene) -> BTreeMap<Subject, Snapshot> {
         files.map(|(path, now): (&AbsPath, &PathSnapshot)| (Subject::Path(path.clone()), Snapshot::Path(now.clone())));
     let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
     let kernel = scene.host.ruleset.dump().into_iter().chain(net);
-    kernel.chain(scene.host.legacy.dump()).chain(files).collect()
+    kernel.chain(scene.host.legacy.dump()).chain(scene.host.mounts.dump()).chain(files).collect()
 }
 
 /// Everything there is, as a person would list it: no handles, no inodes, rules in order. Tables and base chains with
@@ -241,7 +273,7 @@ fn listing(scene: &Scene) -> Vec<String> {
     let net = scene.host.net.dump().into_iter().chain(scene.host.ipvs.dump());
     let net = net.map(|(subject, now)| format!("{subject:?} {}", now.digest()));
     let files = scene.host.files.entries().iter().map(|(path, now)| format!("{path} {:?} {}", now.kind, now.size));
-    nft.into_iter().chain(net).chain(files).chain(legacy::listing(&scene.host)).collect()
+    nft.into_iter().chain(net).chain(files).chain(legacy::listing(&scene.host)).chain(mounted(&scene.host)).collect()
 }
 
 pub(super) fn world(acts: &[(usize, bool, Act)], takes_part: impl Fn(&str) -> bool) -> Scene {
@@ -300,7 +332,12 @@ proptest! {
             let is_in_scope = object.is_some_and(|object| selection.names_owner_of(object));
             let is_recorded = object.is_some();
             let kernel_route = matches!(was, Snapshot::Route(route) if route.is_kernel_made());
-            let goes_along = kernel_route || (!is_recorded && times_out(was));
+            let is_lost = |step: &crate::rollback::Step| match (step.subject(), subject) {
+                (Subject::Mount(mount), Subject::Path(path)) => step.loses() > 0 && path.is_within(&mount.path),
+                _ => false,
+            };
+            let is_lost = plan.steps().iter().any(is_lost);
+            let goes_along = kernel_route || (!is_recorded && (times_out(was) || is_lost));
             if !is_in_scope && !goes_along {
                 prop_assert_eq!(after.get(subject), Some(was), "{:?} in\n{}", object.map(Object::describe), plan);
             }

@@ -6,6 +6,7 @@ mod ipvs;
 mod laws;
 mod legacy;
 mod links;
+mod mounts;
 mod nft;
 mod paths;
 mod selecting;
@@ -31,7 +32,7 @@ use crate::model::route::{RouteSnapshot, RouteSubject};
 use crate::model::subject::{Snapshot, Subject};
 use crate::model::time::{BootTime, WallTime};
 
-use super::{Kept, KeptReason, LiveState, Plan, Reason, Refusal, Selection, candidate_paths, plan};
+use super::{Action, Kept, KeptReason, LiveState, Plan, Reason, Refusal, Selection, candidate_paths, plan};
 
 /// Nobody: what is made by nobody is not recorded.
 const NOBODY: &str = "";

@@ -38,14 +38,46 @@ pub fn execute(
             return ended;
         }
     }
-    let (paths, others): (Vec<&Restore>, Vec<&Restore>) =
-        others.into_iter().partition(|step| matches!(step.subject, Subject::Path(_)));
-    for step in others {
+    let (tree, others): (Vec<&Restore>, Vec<&Restore>) =
+        others.into_iter().partition(|step| matches!(step.subject, Subject::Path(_) | Subject::Mount(_)));
+    let each = |host: &mut dyn Host, run: &mut Run<'_, Restore>, step: &Restore| {
         let error = restore(host, step).err().map(|error| causes(&error));
         run.push([outcome(step, error)]);
+    };
+    for step in others {
+        each(host, &mut run, step);
     }
-    run.push(restore_paths(host, &paths, files));
+    for (paths, mounts) in levels(&tree) {
+        run.push(restore_paths(host, &paths, files));
+        for step in mounts {
+            each(host, &mut run, step);
+        }
+    }
     run.end()
+}
+
+/// Paths and mounts by how many of the mounts they are in: a mount needs its mount point, and what is in it needs it.
+fn levels<'a>(steps: &[&'a Restore]) -> Vec<(Vec<&'a Restore>, Vec<&'a Restore>)> {
+    let mount_points: Vec<&AbsPath> = steps.iter().filter_map(|step| mount_point(step)).collect();
+    let mut levels: BTreeMap<usize, (Vec<&Restore>, Vec<&Restore>)> = BTreeMap::new();
+    for step in steps {
+        let (path, is_mount) = match (&step.subject, mount_point(step)) {
+            (Subject::Path(path), _) => (path, false),
+            (_, Some(path)) => (path, true),
+            _ => continue,
+        };
+        let level = mount_points.iter().filter(|other| **other != path && path.is_within(other)).count();
+        let (paths, mounts) = levels.entry(level).or_default();
+        if is_mount { mounts.push(step) } else { paths.push(step) }
+    }
+    levels.into_values().collect()
+}
+
+fn mount_point(step: &Restore) -> Option<&AbsPath> {
+    match &step.subject {
+        Subject::Mount(mount) => Some(&mount.path),
+        _ => None,
+    }
 }
 
 /// The steps on each legacy table as one edit.
@@ -94,6 +126,7 @@ fn restore(host: &mut dyn Host, step: &Restore) -> Result<(), HostError> {
         (Subject::Route(route), Snapshot::Route(content), _) => host.add_route(route, content),
         (Subject::Ipvs(ipvs), Snapshot::Ipvs(content), _) => host.add_ipvs(ipvs, content),
         (Subject::IpRule(rule), Snapshot::IpRule(content), _) => host.add_ip_rule(rule, content),
+        (Subject::Mount(mount), Snapshot::Mount(content), _) => host.mount(mount, content),
         (Subject::Sysctl(name), Snapshot::Sysctl(SysctlSnapshot { value, before: Some(before) }), _) => {
             // from what the reset made of it to what it was
             let back = SysctlSnapshot { value: before.clone(), before: Some(value.clone()) };

@@ -20,6 +20,7 @@ pub fn lost(plan: &Plan) -> BTreeMap<Class, usize> {
                 lose_sets && legacy::matches_ip_set(table.family, rule)
             }
             (_, Snapshot::Traffic(_) | Snapshot::Neighbour(_)) => true,
+            (_, Snapshot::Mount(mount)) => mount.is_namespace() || step.loses() > 0,
             (_, Snapshot::Nft(content)) => lose_sets && matches_ip_set(content),
             (_, Snapshot::Link(link)) => {
                 link.peer_netns.is_some() || !link.kind.as_deref().is_some_and(|kind| KINDS.contains(&kind))

@@ -10,6 +10,7 @@ mod ipvs;
 mod legacy;
 mod links;
 mod lost;
+mod mounts;
 mod net;
 mod nft;
 mod obstacle;
@@ -125,10 +126,14 @@ pub struct UndoPlan {
     pub tables: BTreeMap<LegacyTable, Digest>,
 }
 
-/// The paths whose live state an undo needs: those archived, and the directories they were in.
+/// The paths whose live state an undo needs: those archived, mount points, and the directories they were in.
 pub fn undo_paths(archive: &Archive) -> Vec<AbsPath> {
     let mut paths: Vec<AbsPath> = Vec::new();
-    for (path, _) in archive.paths() {
+    let mounts = archive.items.iter().filter_map(|item| match &item.subject {
+        Subject::Mount(mount) => Some(mount.path.clone()),
+        _ => None,
+    });
+    for path in archive.paths().into_iter().map(|(path, _)| path).chain(mounts) {
         paths.extend(path.as_path().parent().and_then(AbsPath::new));
         paths.push(path);
     }
@@ -142,7 +147,9 @@ pub fn plan_undo(archive: &Archive, live: &LiveState, scope: Scope) -> UndoPlan 
     let mut plan = UndoPlan { generation: live.generation, ..UndoPlan::default() };
     let (files, kernel): (Vec<&Item>, Vec<&Item>) =
         archive.items.iter().partition(|item| matches!(item.subject, Subject::Path(_)));
+    let mut coming = mounts::Coming::default();
     if archive.scope == scope {
+        coming = mounts::Coming::new(&kernel, live, &mut plan);
         nft::plan(archive, &kernel, live, &mut plan);
         legacy::plan(archive, &kernel, live, &mut plan);
         let made = links::plan(&kernel, live, &mut plan);
@@ -151,7 +158,8 @@ pub fn plan_undo(archive: &Archive, live: &LiveState, scope: Scope) -> UndoPlan 
     } else {
         kernel.into_iter().for_each(|item| plan.refuse(item, Obstacle::OtherBoot));
     }
-    paths::plan(&files, live, &mut plan);
+    paths::plan(&files, live, &coming, &mut plan);
+    coming.plan(live, &mut plan);
     plan
 }
 

@@ -26,6 +26,10 @@ pub enum Obstacle {
     IpSet,
     /// Qdiscs, classes, filters and neighbours are not made anew.
     Traffic,
+    /// What a network namespace's name stood for is gone.
+    Namespace,
+    /// No mount shows what was mounted, and it was not in memory.
+    Filesystem(String),
     /// A chain that is part of a rule (`jump { ... }`) has no name to be made by.
     PartOfRule,
 }
@@ -43,6 +47,8 @@ impl fmt::Display for Obstacle {
             Self::Kind(kind) => write!(f, "links of kind `{kind}` cannot be made of what is recorded"),
             Self::IpSet => f.write_str("IP sets, and rules that match them, are not put back"),
             Self::Traffic => f.write_str("traffic control and neighbours are not made anew"),
+            Self::Namespace => f.write_str("the network namespace it gave a name to is gone"),
+            Self::Filesystem(fs_type) => write!(f, "{fs_type} is mounted by programs of its own"),
             Self::PartOfRule => f.write_str("a chain that is part of a rule has no name to be made by"),
         }
     }
@@ -60,7 +66,9 @@ impl Obstacle {
             Self::SetSince => "leave it, or set it by hand",
             Self::OtherBoot => "start its owner: kernel objects do not outlive a boot",
             Self::PeerElsewhere => "restart the pod or container it belonged to",
-            Self::Kind(_) | Self::PartOfRule | Self::IpSet | Self::Traffic => "start its owner, which makes it anew",
+            Self::Namespace | Self::Filesystem(_) | Self::Kind(_) | Self::PartOfRule | Self::IpSet | Self::Traffic => {
+                "start its owner, which makes it anew"
+            }
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::mounts::Coming;
 use super::{How, Obstacle, UndoPlan};
 use crate::model::live::LiveState;
 use crate::model::path::{AbsPath, PathKind, PathSnapshot};
 use crate::model::subject::{Snapshot, Subject};
 use crate::rollback::archive::Item;
 
-pub(super) fn plan(items: &[&Item], live: &LiveState, plan: &mut UndoPlan) {
+pub(super) fn plan(items: &[&Item], live: &LiveState, mounts: &Coming, plan: &mut UndoPlan) {
     let mut sorted: Vec<(&AbsPath, &Item)> = items
         .iter()
         .filter_map(|item| match &item.subject {
@@ -21,6 +22,10 @@ pub(super) fn plan(items: &[&Item], live: &LiveState, plan: &mut UndoPlan) {
     let mut coming: BTreeSet<AbsPath> = BTreeSet::new();
     for (path, item) in sorted {
         let Snapshot::Path(was) = &item.snapshot else { continue };
+        if let Some(mount) = mounts.hidden(path, was.inode.dev) {
+            plan.refuse(item, Obstacle::Needs(format!("mount {mount}")));
+            continue;
+        }
         match live.paths.get(path) {
             Some(Some(now)) if now.inode == was.inode => plan.there.push(item.clone()),
             Some(Some(_)) => plan.refuse(item, Obstacle::Taken),

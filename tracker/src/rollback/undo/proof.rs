@@ -61,6 +61,15 @@ impl UndoExpectation {
                     left.filter(|left| **left > 0).map(|left| *left -= 1).is_some()
                 }
                 Subject::Path(path) => matches!(after.paths.get(path), Some(Some(_))),
+                // it has another number, and in memory another device
+                Subject::Mount(mount) => {
+                    after.mounts.iter().any(|(subject, now)| match (subject, now, &step.snapshot) {
+                        (Subject::Mount(other), Snapshot::Mount(now), Snapshot::Mount(was)) => {
+                            other.path == mount.path && now.made_again() == was.made_again()
+                        }
+                        _ => false,
+                    })
+                }
                 // the host read it back
                 Subject::Sysctl(_) => true,
                 // by content, not by name: below
