@@ -23,6 +23,8 @@ pub struct Pod {
     pub ports: Vec<(u16, u16)>,
     /// Whether it gets an IPv6 address beside its IPv4 one.
     pub is_dual_stack: bool,
+    /// Whether its link is routed by the plugin `ptp`, of a network of its own, and on no bridge.
+    pub is_routed: bool,
     /// Whether its bandwidth is limited, which takes qdiscs and filters on its link.
     pub is_shaped: bool,
 }
@@ -35,6 +37,7 @@ impl Pod {
             name: name.to_owned(),
             ports: ports.to_vec(),
             is_dual_stack: false,
+            is_routed: false,
             is_shaped: false,
         }
     }
@@ -42,6 +45,11 @@ impl Pod {
     /// The same pod with an IPv6 address as well.
     pub fn dual_stack(self) -> Self {
         Self { is_dual_stack: true, ..self }
+    }
+
+    /// The same pod with a routed link.
+    pub fn routed(self) -> Self {
+        Self { is_routed: true, ..self }
     }
 
     /// The same pod with limits to its bandwidth.
@@ -84,6 +92,33 @@ fn chain(is_dual_stack: bool, is_shaped: bool) -> Vec<Value> {
     chain
 }
 
+/// The chain of another CNI, as `/etc/cni/net.d/10-ptp.conflist` would have it.
+fn routed_chain() -> Vec<Value> {
+    vec![
+        json!({
+            "type": "ptp", "ipMasq": true,
+            "ipam": {
+                "type": "host-local", "ranges": [[{"subnet": "10.245.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}],
+            },
+        }),
+        json!({"type": "portmap", "capabilities": {"portMappings": true}, "snat": true}),
+    ]
+}
+
+fn chain_of(pod: &Pod) -> Vec<Value> {
+    if pod.is_routed { routed_chain() } else { chain(pod.is_dual_stack, pod.is_shaped) }
+}
+
+/// Writes the configuration of the network with routed links, beside or in place of the other one.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn install_routed(node: &Node) -> Result<()> {
+    let list = json!({"cniVersion": "1.0.0", "name": "ptpnet", "plugins": routed_chain()});
+    let script = format!("mkdir -p /etc/cni/net.d; printf '%s' '{list}' > /etc/cni/net.d/10-ptp.conflist");
+    node.run_as("kubelet", &script).map(drop)
+}
+
 /// Writes the network's configuration, as an installer running as a pod's init container does.
 ///
 /// # Errors
@@ -107,7 +142,7 @@ pub fn add(node: &Node, pod: &Pod) -> Result<Value> {
     }
     node.sh(&format!("ip netns add {}", pod.name))?;
     let mut result = Value::Null;
-    for plugin in chain(pod.is_dual_stack, pod.is_shaped) {
+    for plugin in chain_of(pod) {
         result = call(node, pod, "ADD", plugin, &result)?;
     }
     Ok(result)
@@ -118,7 +153,7 @@ pub fn add(node: &Node, pod: &Pod) -> Result<Value> {
 /// # Errors
 /// When a plugin fails, with its answer.
 pub fn del(node: &Node, pod: &Pod, result: &Value) -> Result<()> {
-    for plugin in chain(pod.is_dual_stack, pod.is_shaped).into_iter().rev() {
+    for plugin in chain_of(pod).into_iter().rev() {
         call(node, pod, "DEL", plugin, result)?;
     }
     node.sh(&format!("ip netns del {}", pod.name)).map(drop)
@@ -127,7 +162,7 @@ pub fn del(node: &Node, pod: &Pod, result: &Value) -> Result<()> {
 fn call(node: &Node, pod: &Pod, command: &str, mut plugin: Value, previous: &Value) -> Result<Value> {
     let kind = plugin["type"].as_str().unwrap_or_default().to_owned();
     plugin["cniVersion"] = json!("1.0.0");
-    plugin["name"] = json!("podnet");
+    plugin["name"] = json!(if pod.is_routed { "ptpnet" } else { "podnet" });
     if !previous.is_null() {
         plugin["prevResult"] = previous.clone();
     }

@@ -19,6 +19,7 @@ pub mod roots;
 pub mod rtnetlink;
 mod ruleset;
 pub mod scan;
+pub mod sockets;
 pub mod sysctl;
 
 use std::os::fd::BorrowedFd;

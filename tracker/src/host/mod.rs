@@ -60,6 +60,16 @@ pub trait Host {
     /// [`HostError`] when any part cannot be read: a partial picture would make foreign things invisible.
     fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError>;
 
+    /// Reads it once more. What has not changed since `earlier` may be taken from there, where the kernel says so by a number
+    /// that every change raises.
+    ///
+    /// # Errors
+    /// As [`Host::live`].
+    fn live_again(&mut self, paths: &[AbsPath], earlier: LiveState) -> Result<LiveState, HostError> {
+        drop(earlier);
+        self.live(paths)
+    }
+
     /// Commits a batch of nf_tables changes, all or nothing.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::{
 use crate::capture::mounts::{Mount, MountTable};
 use crate::capture::{self, CaptureError};
 use crate::decode::rtnl::fill_names;
-use crate::model::ids::{Ifindex, Ifname};
+use crate::model::ids::{Generation, Ifindex, Ifname};
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
 use crate::model::link::{AddressSnapshot, AddressSubject, LinkSnapshot};
@@ -33,26 +33,15 @@ pub struct RealHost;
 
 impl Host for RealHost {
     fn live(&mut self, paths: &[AbsPath]) -> Result<LiveState, HostError> {
-        let dump = capture::nfnetlink::dump().map_err(unread("the nftables ruleset"))?;
-        if let Some(message) = dump.undecoded.first() {
-            // an object nobody can see might refer to what is to go
-            let source = io::Error::new(io::ErrorKind::InvalidData, message.reason.to_string());
-            return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
-        }
-        let mut rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
-        name_links(&mut rt);
-        let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
-        let ipvs = capture::ipvs::dump().map_err(unread("IPVS services"))?;
-        let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
-        let (generation, nft) = (dump.generation, dump.objects);
-        let mut live = LiveState { generation, nft, rt, ip_sets, ipvs, legacy, ..LiveState::default() };
-        let all = capture::mounts::mounts().map_err(unread("the mount table"))?;
-        live.mounts = all.iter().map(Mount::object).collect();
-        live.places = all.iter().map(|mount| (mount.id, mount.place())).collect();
-        let table = MountTable::new(all);
-        mounts::look(&table, paths, &mut live);
-        read_paths(&table, paths, &mut live)?;
-        Ok(live)
+        let (generation, nft) = ruleset()?;
+        all_but_ruleset(paths, generation, nft)
+    }
+
+    /// The ruleset of a generation is always the same, but for elements that come and go with packets, which nothing rests on.
+    fn live_again(&mut self, paths: &[AbsPath], earlier: LiveState) -> Result<LiveState, HostError> {
+        let now = capture::nfnetlink::generation().map_err(unread("the nftables generation"))?;
+        let (generation, nft) = if now == earlier.generation { (now, earlier.nft) } else { ruleset()? };
+        all_but_ruleset(paths, generation, nft)
     }
 
     fn commit_nft(&mut self, batch: &NftBatch) -> Result<(), HostError> {
@@ -161,6 +150,38 @@ impl Host for RealHost {
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// The generation of the nftables ruleset, and everything in it.
+fn ruleset() -> Result<(Generation, Vec<(Subject, Snapshot)>), HostError> {
+    let dump = capture::nfnetlink::dump().map_err(unread("the nftables ruleset"))?;
+    if let Some(message) = dump.undecoded.first() {
+        // an object nobody can see might refer to what is to go
+        let source = io::Error::new(io::ErrorKind::InvalidData, message.reason.to_string());
+        return Err(HostError::Io { operation: "read", object: "all of the nftables ruleset".to_owned(), source });
+    }
+    Ok((dump.generation, dump.objects))
+}
+
+/// Reads everything else.
+fn all_but_ruleset(
+    paths: &[AbsPath],
+    generation: Generation,
+    nft: Vec<(Subject, Snapshot)>,
+) -> Result<LiveState, HostError> {
+    let mut rt = capture::rtnetlink::dump().map_err(unread("links and routes"))?;
+    name_links(&mut rt);
+    let ip_sets = capture::ipset::dump().map_err(unread("IP sets"))?;
+    let ipvs = capture::ipvs::dump().map_err(unread("IPVS services"))?;
+    let legacy = capture::legacy::dump().map_err(unread("legacy tables"))?;
+    let mut live = LiveState { generation, nft, rt, ip_sets, ipvs, legacy, ..LiveState::default() };
+    let all = capture::mounts::mounts().map_err(unread("the mount table"))?;
+    live.mounts = all.iter().map(Mount::object).collect();
+    live.places = all.iter().map(|mount| (mount.id, mount.place())).collect();
+    let table = MountTable::new(all);
+    mounts::look(&table, paths, &mut live);
+    read_paths(&table, paths, &mut live)?;
+    Ok(live)
 }
 
 fn unread(object: &'static str) -> impl Fn(CaptureError) -> HostError {

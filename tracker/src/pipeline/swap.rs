@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use crate::capture::sockets::{PortHolder, holders_of_udp_port};
 use crate::control::NodeError;
 use crate::control::api::{PlanRequest, RunningView, SwapRequest, SwapView};
 use crate::host::Host;
@@ -14,7 +15,7 @@ use crate::model::object::Object;
 use crate::model::owner::Owner;
 use crate::model::subject::{Class, Subject};
 use crate::query;
-use crate::rollback::swap::{Agent, CniConfig, Scene, Swap, preflight, verify};
+use crate::rollback::swap::{Agent, CniConfig, PortUser, Scene, Swap, preflight, verify};
 use crate::rollback::{Selection, candidate_paths};
 
 use super::node::{TrackerNode, failed};
@@ -44,8 +45,10 @@ pub(super) fn swap(node: &TrackerNode, request: &SwapRequest) -> Result<SwapView
     let agents: Vec<Agent> = agents(node, &from, to.as_ref());
     let configs = configs(Path::new(CONFIGS)).map_err(|error| failed("read the CNI configurations", error))?;
     let pods = pods(node, &objects)?;
-    let scene = Scene { objects: &objects, live: &live, agents: &agents, pods: &pods, configs: &configs };
     let swap = Swap { from: from.clone(), to: to.clone() };
+    let ports = ports(&swap).map_err(|error| failed("read who has which UDP port", error))?;
+    let scene =
+        Scene { objects: &objects, live: &live, agents: &agents, pods: &pods, configs: &configs, ports: &ports };
     let findings = if is_after { verify(&scene, &swap) } else { preflight(&scene, &swap) };
     let findings = findings.into_iter().map(query::finding_view).collect();
     Ok(SwapView { from, to, verify: is_after, findings, plan })
@@ -55,6 +58,13 @@ fn agents(node: &TrackerNode, from: &Owner, to: Option<&Owner>) -> Vec<Agent> {
     let running = std::iter::once(from).chain(to).flat_map(|owner| node.running_of(owner));
     let agent = |RunningView { owner, program, tgid, remedy, .. }| Agent { owner, program, tgid, remedy };
     running.map(agent).collect()
+}
+
+/// Who has the port of the new CNI's tunnel.
+fn ports(swap: &Swap) -> std::io::Result<Vec<PortUser>> {
+    let Some(port) = swap.wanted_port() else { return Ok(Vec::new()) };
+    let holders = holders_of_udp_port(port)?.into_iter();
+    Ok(holders.map(|PortHolder { tgid, program }| PortUser { port, program, tgid }).collect())
 }
 
 /// The pods that links were made for.

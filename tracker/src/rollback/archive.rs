@@ -89,7 +89,7 @@ impl Archive {
     ) -> Self {
         let by_subject: HashMap<&Subject, &Object> =
             objects.iter().filter(|object| object.is_live()).map(|object| (&object.subject, object)).collect();
-        let steps: BTreeMap<&Subject, _> = plan.steps().iter().map(|step| (step.subject(), step)).collect();
+        let steps: HashMap<&Subject, _> = plan.steps().iter().map(|step| (step.subject(), step)).collect();
         let kernel = before
             .nft
             .iter()
@@ -98,7 +98,9 @@ impl Archive {
             .chain(&before.ipvs)
             .chain(&before.legacy)
             .chain(&before.mounts);
-        let kernel = kernel.map(|(subject, now)| (subject.clone(), now.clone()));
+        let is_taken = |subject: &Subject| steps.contains_key(subject) || plan.implied().contains(subject);
+        let kernel =
+            kernel.filter(|(subject, _)| is_taken(subject)).map(|(subject, now)| (subject.clone(), now.clone()));
         let paths = before
             .paths
             .iter()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::check::Preconditions;
 use super::refusal::{Kept, Refusal};
@@ -9,14 +10,15 @@ use super::step::Step;
 use crate::model::ids::Generation;
 use crate::model::subject::Subject;
 
-/// What a rollback would do, would not do, and why. Pure data: nothing happens until it is checked and executed.
+/// What a rollback would do, would not do, and why. Pure data: nothing happens until it is checked and executed. Its
+/// copies share what is long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a plan does nothing until it is checked and executed, and its refusals want to be read"]
 pub struct Plan {
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Arc<Vec<Step>>,
     pub(super) refusals: Vec<Refusal>,
-    pub(super) kept: Vec<Kept>,
-    pub(super) implied: BTreeSet<Subject>,
+    pub(super) kept: Arc<Vec<Kept>>,
+    pub(super) implied: Arc<BTreeSet<Subject>>,
     pub(super) generation: Generation,
     pub(super) preconditions: Preconditions,
 }
@@ -60,14 +62,14 @@ impl fmt::Display for Plan {
         if steps.is_empty() {
             writeln!(f, "# nothing to remove")?;
         }
-        for step in steps {
+        for step in steps.iter() {
             writeln!(f, "{step}")?;
         }
         for Refusal { object: _, class: _, what, owner, reason } in refusals {
             writeln!(f, "! {what}   # {owner}: refused, {reason}")?;
             writeln!(f, "#   {}", reason.remedy())?;
         }
-        for Kept { object: _, class: _, what, owner, reason } in kept {
+        for Kept { object: _, class: _, what, owner, reason } in kept.iter() {
             writeln!(f, "= {what}   # {owner}: {reason}")?;
         }
         Ok(())

@@ -102,7 +102,7 @@ pub fn run(ledger: &mut dyn Ledger, selection: &Selection, host: &mut dyn Host) 
         let live = host.live(&paths).map_err(RollbackError::Live)?;
         let earlier = ledger.earlier(&known, selection).map_err(RollbackError::Journal)?;
         let planned = plan_with(&known, &earlier, &live, selection);
-        let before = host.live(&recorded_paths(&known)).map_err(RollbackError::Live)?;
+        let before = host.live_again(&recorded_paths(&known), live).map_err(RollbackError::Live)?;
         let expectation = Expectation::new(&planned, &before).owned(&known);
         let checked = match check(planned, &before) {
             Ok(checked) => checked,
@@ -113,6 +113,8 @@ pub fn run(ledger: &mut dyn Ledger, selection: &Selection, host: &mut dyn Host) 
         };
         let plan = checked.plan().clone();
         ledger.begin(&plan, &before, &known).map_err(RollbackError::NotBegun)?;
+        // what is not needed any more makes room for what comes
+        drop((before, known));
         let execution = execute(checked, host, &mut |done, total| ledger.progress(done, total));
         if execution.state == ExecutionState::GenerationConflict {
             "somebody committed a ruleset".clone_into(&mut last);

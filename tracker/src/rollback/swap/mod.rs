@@ -101,6 +101,17 @@ pub struct Agent {
     pub remedy: String,
 }
 
+/// A program that has a UDP port open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortUser {
+    /// The port.
+    pub port: u16,
+    /// The program's name.
+    pub program: String,
+    /// Its process id.
+    pub tgid: Tgid,
+}
+
 /// All that is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
@@ -114,6 +125,8 @@ pub struct Scene<'a> {
     pub pods: &'a BTreeMap<ObjectId, String>,
     /// CNI configurations, in the order of their names: a runtime takes the first one.
     pub configs: &'a [CniConfig],
+    /// Who has the UDP port of the new CNI's tunnel: see [`Swap::wanted_port`].
+    pub ports: &'a [PortUser],
 }
 
 /// From which CNI to which.
@@ -126,6 +139,11 @@ pub struct Swap {
 }
 
 impl Swap {
+    /// The UDP port that the new CNI's tunnel has by default.
+    pub fn wanted_port(&self) -> Option<u16> {
+        self.to.as_ref().and_then(Self::known).and_then(|to| to.vxlan).map(|(port, _)| port)
+    }
+
     fn known(owner: &Owner) -> Option<&'static Network> {
         networks::of(owner)
     }

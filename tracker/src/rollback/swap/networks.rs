@@ -22,7 +22,7 @@ pub struct Network {
 }
 
 /// The CNIs whose signs are known, with their defaults.
-pub const NETWORKS: [Network; 7] = [
+pub const NETWORKS: [Network; 8] = [
     Network {
         name: "flannel",
         chains: &["FLANNEL-*"],
@@ -40,6 +40,16 @@ pub const NETWORKS: [Network; 7] = [
         plugins: &["calico"],
         config: "calico",
         vxlan: Some((4789, Some(4096))),
+    },
+    // flannel's network with calico's policies, in one pod
+    Network {
+        name: "canal",
+        chains: &["FLANNEL-*", "cali-*"],
+        tables: &["flannel-ipv4", "flannel-ipv6", "calico", "calico-arp"],
+        links: &["flannel.*", "flannel-v6.*", "cali*"],
+        plugins: &[],
+        config: "canal",
+        vxlan: Some((8472, Some(1))),
     },
     Network {
         name: "cilium",

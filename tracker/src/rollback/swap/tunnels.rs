@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Finding, Scene, Severity, Swap, links};
+use super::{Check, Finding, PortUser, Scene, Severity, Swap, links};
 use crate::decode::rtnl::attributes::Attributes;
 use crate::model::link::LinkSnapshot;
 use crate::model::subject::Subject;
@@ -57,6 +57,7 @@ fn vxlans(scene: &Scene<'_>, swap: &Swap) -> Vec<Vxlan> {
 /// What the new CNI's tunnel would meet.
 pub(super) fn before(scene: &Scene<'_>, swap: &Swap, findings: &mut Vec<Finding>) {
     fallbacks(scene, swap, findings);
+    taken_ports(scene, findings);
     let Some((port, vni)) = swap.to.as_ref().and_then(Swap::known).and_then(|to| to.vxlan) else { return };
     for vxlan in vxlans(scene, swap).iter().filter(|vxlan| !vxlan.is_old && vxlan.clashes(port, vni)) {
         let what = format!(
@@ -72,6 +73,7 @@ pub(super) fn before(scene: &Scene<'_>, swap: &Swap, findings: &mut Vec<Finding>
 /// Tunnels of the old CNI beside those of the new one.
 pub(super) fn after(scene: &Scene<'_>, swap: &Swap, findings: &mut Vec<Finding>) {
     fallbacks(scene, swap, findings);
+    taken_ports(scene, findings);
     let vxlans = vxlans(scene, swap);
     let wanted = swap.to.as_ref().and_then(Swap::known).and_then(|to| to.vxlan);
     for old in vxlans.iter().filter(|vxlan| vxlan.is_old) {
@@ -84,6 +86,15 @@ pub(super) fn after(scene: &Scene<'_>, swap: &Swap, findings: &mut Vec<Finding>)
         };
         let what = format!("link {} of the old CNI holds UDP port {}, which {by} wants", old.name, old.port);
         let remedy = format!("ip link delete {}", old.name);
+        findings.push(Finding::new(Severity::Problem, Check::Tunnels, what, remedy));
+    }
+}
+
+/// Programs that have the port open: the kernel does not set a tunnel up on it then.
+fn taken_ports(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    for PortUser { port, program, tgid } in scene.ports {
+        let what = format!("{program} (process {tgid}) has UDP port {port} open, which the new CNI's tunnel wants");
+        let remedy = "stop it, or give one of them another port";
         findings.push(Finding::new(Severity::Problem, Check::Tunnels, what, remedy));
     }
 }

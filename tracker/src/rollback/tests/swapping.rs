@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::ids::Tgid;
-use crate::rollback::swap::{self, Agent, CniConfig, Finding, Severity, Swap};
+use crate::rollback::swap::{self, Agent, CniConfig, Finding, PortUser, Severity, Swap};
 
 const CALICO: &str = "cni/calico";
 
@@ -43,16 +43,18 @@ fn node() -> Scene {
     scene
 }
 
+#[derive(Default)]
 struct Around<'a> {
     agents: &'a [Agent],
     configs: &'a [CniConfig],
+    ports: &'a [PortUser],
 }
 
 fn found(scene: &mut Scene, around: &Around<'_>, look: fn(&swap::Scene<'_>, &Swap) -> Vec<Finding>) -> Vec<String> {
     let live = scene.live(&Selection::of(owner(FLANNEL)));
     let pods: BTreeMap<ObjectId, String> = [(ObjectId(2), "shop/web-0".to_owned())].into_iter().collect();
-    let Around { agents, configs } = *around;
-    let looked_at = swap::Scene { objects: &scene.objects, live: &live, agents, pods: &pods, configs };
+    let Around { agents, configs, ports } = *around;
+    let looked_at = swap::Scene { objects: &scene.objects, live: &live, agents, pods: &pods, configs, ports };
     let findings = look(&looked_at, &from_flannel());
     assert!(findings.is_sorted_by_key(|finding| std::cmp::Reverse(finding.severity)), "worst first");
     assert!(findings.iter().all(|finding| !finding.remedy.is_empty()));
@@ -69,7 +71,8 @@ fn before_a_swap_agents_pods_and_the_configuration_that_comes_next_are_told() {
     scene.rule("cni/portmap", "FLANNEL-FWD", "a pod's port", &[], &[]);
     let agents = [agent(FLANNEL, "flanneld")];
     let configs = [config("05-other.conflist", "bridge"), config("10-flannel.conflist", "flannel")];
-    let findings = found(&mut scene, &Around { agents: &agents, configs: &configs }, swap::preflight);
+    let findings =
+        found(&mut scene, &Around { agents: &agents, configs: &configs, ..Around::default() }, swap::preflight);
     let expected = [
         "agents: flanneld (process 7, cni/flannel) runs: it would add again what is removed",
         "pods: 1 pod is attached by flannel and would lose the network: shop/web-0 by vethab",
@@ -83,7 +86,7 @@ fn before_a_swap_agents_pods_and_the_configuration_that_comes_next_are_told() {
 #[test]
 fn before_a_swap_a_strangers_tunnel_on_the_new_ones_port_is_a_problem_and_the_old_ones_own_is_none() {
     let mut scene = node();
-    let none = Around { agents: &[], configs: &[] };
+    let none = Around::default();
     scene.objects.retain(|object| object.id != ObjectId(2));
     let quiet = found(&mut scene, &none, swap::preflight);
     assert_eq!(quiet.len(), 1, "{quiet:#?}");
@@ -97,10 +100,27 @@ fn before_a_swap_a_strangers_tunnel_on_the_new_ones_port_is_a_problem_and_the_ol
 }
 
 #[test]
+fn a_program_on_the_port_of_the_new_ones_tunnel_is_a_problem_before_and_after() {
+    let mut scene = Scene::new();
+    assert_eq!(from_flannel().wanted_port(), Some(4789));
+    let ports = [PortUser { port: 4789, program: "dnsmasq".to_owned(), tgid: Tgid(9) }];
+    let around = Around { ports: &ports, ..Around::default() };
+    for look in [swap::preflight, swap::verify] {
+        let findings = found(&mut scene, &around, look);
+        let told = "tunnels: dnsmasq (process 9) has UDP port 4789 open, which the new CNI's tunnel wants".to_owned();
+        assert!(findings.contains(&told), "{findings:#?}");
+    }
+}
+
+#[test]
 fn after_a_clean_swap_there_is_nothing_to_tell() {
     let mut scene = Scene::new();
     scene.link(CALICO, 5, "vxlan.calico", Some("vxlan"), |link| link.info_data = vxlan(4096, 4789));
-    let around = Around { agents: &[agent(CALICO, "calico-node")], configs: &[config("10-calico.conflist", "calico")] };
+    let around = Around {
+        agents: &[agent(CALICO, "calico-node")],
+        configs: &[config("10-calico.conflist", "calico")],
+        ..Around::default()
+    };
     assert_eq!(found(&mut scene, &around, swap::verify), Vec::<String>::new());
 }
 
@@ -110,7 +130,7 @@ fn after_a_swap_leftovers_doubles_and_known_traps_are_told() {
     scene.chain(NOBODY, "FLANNEL-POSTRTG");
     scene.link(CALICO, 9, "vxlan.calico", Some("vxlan"), |link| link.info_data = vxlan(1, 8472));
     let configs = [config("10-flannel.conflist", "flannel"), config("20-calico.conflist", "calico")];
-    let findings = found(&mut scene, &Around { agents: &[], configs: &configs }, swap::verify);
+    let findings = found(&mut scene, &Around { agents: &[], configs: &configs, ..Around::default() }, swap::verify);
     let expected = [
         "pods: 1 pod is still attached by flannel, with addresses that the new CNI does not know: shop/web-0 by vethab",
         "configuration: the configuration of flannel, `/etc/cni/net.d/10-flannel.conflist`, comes first: pods are still attached \
