@@ -53,7 +53,7 @@ pub(super) fn mask(mask: &[u8]) -> String {
 }
 
 /// `5 ` or `5:9 `.
-pub(super) fn range<T: std::fmt::Display + PartialEq>(line: &mut Line, from: T, to: T) {
+pub(super) fn range<T: std::fmt::Display + PartialEq + Copy>(line: &mut Line, from: T, to: T) {
     if from == to { write!(line, "{from} ") } else { write!(line, "{from}:{to} ") }
 }
 
