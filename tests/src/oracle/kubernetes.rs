@@ -192,14 +192,17 @@ fn kubelet(random: &mut Random, number: usize) -> Timeline {
         kubernetes(
             "kubelet",
             format!(
-                "mkdir -p {pod}/volumes/memory {pod}/volumes/bound; mount -t tmpfs -o size=1m tmpfs {pod}/volumes/memory
-                 echo secret > {pod}/volumes/memory/key; mkdir {pod}/volumes/memory/deep
-                 echo deep > {pod}/volumes/memory/deep/key; mount --bind /usr/share {pod}/volumes/bound"
+                "mkdir -p {pod}/volumes/plugin/memory {pod}/volumes/plugin/bound; mount -t tmpfs -o size=1m tmpfs {pod}/volumes/plugin/memory
+                 echo secret > {pod}/volumes/plugin/memory/key; mkdir {pod}/volumes/plugin/memory/deep
+                 echo deep > {pod}/volumes/plugin/memory/deep/key; mount --bind /usr/share {pod}/volumes/plugin/bound"
             ),
         ),
     ];
     if random.below(2) == 0 {
-        steps.push(kubernetes("kubelet", format!("umount {pod}/volumes/memory {pod}/volumes/bound; rm -r {pod}")));
+        steps.push(kubernetes(
+            "kubelet",
+            format!("umount {pod}/volumes/plugin/memory {pod}/volumes/plugin/bound; rm -r {pod}"),
+        ));
     }
     steps.push(kubernetes(
         "kubelet",

@@ -117,10 +117,12 @@ impl Expectation {
         let mut stays: BTreeMap<Subject, (Digest, String)> = kernel_objects(before)
             .filter(|(subject, now)| stays(subject, now) && !goes_by_itself(now))
             .map(|(subject, now)| (subject.clone(), (now.digest(), describe(subject, now))))
-            .chain(files(before).filter(|(subject, now)| stays(subject, now)).map(|(subject, now)| {
-                let said = (now.digest(), describe(&subject, &now));
-                (subject, said)
-            }))
+            .chain(files(before).filter(|(subject, now)| stays(subject, now) && !is_in_a_mount_of(&gone, subject)).map(
+                |(subject, now)| {
+                    let said = (now.digest(), describe(&subject, &now));
+                    (subject, said)
+                },
+            ))
             .collect();
         for step in others {
             if let Some(after) = step.after() {
@@ -188,6 +190,12 @@ fn kernel_objects(live: &LiveState) -> impl Iterator<Item = (&Subject, &Snapshot
         .chain(&live.ipvs)
         .chain(&live.mounts)
         .map(|(subject, now)| (subject, now))
+}
+
+/// Whether a path leads into a mount that goes: what it names is seen there no more.
+fn is_in_a_mount_of(gone: &BTreeMap<Subject, String>, subject: &Subject) -> bool {
+    let Subject::Path(path) = subject else { return false };
+    gone.keys().any(|gone| matches!(gone, Subject::Mount(mount) if mount.path != *path && path.is_within(&mount.path)))
 }
 
 /// Files and directories that were read and are there.

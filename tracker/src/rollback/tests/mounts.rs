@@ -68,6 +68,17 @@ fn what_nobody_recorded_in_memory_is_told_and_what_others_recorded_keeps_it() {
 }
 
 #[test]
+fn a_mount_point_that_only_a_mount_showed_is_not_missing_afterwards() {
+    let mut scene = pod();
+    scene.mounted(KUBE, "/var/pod/volume", "tmpfs");
+    scene.path(NOBODY, "/var/pod/volume/in", PathKind::Dir);
+    scene.mounted(KUBE, "/var/pod/volume/in", "ext4");
+    let (plan, execution, is_proven) = scene.roll_back(&kubernetes());
+    assert!(is_proven, "{plan}\n{execution:?}");
+    assert!(scene.host.mounts.dump().is_empty());
+}
+
+#[test]
 fn a_filesystem_that_is_mounted_elsewhere_too_loses_nothing() {
     let mut scene = pod();
     scene.path("admin/root", "/srv", PathKind::Dir);
