@@ -99,7 +99,15 @@ fn a_restored_or_filtered_dump_leaves_everybody_his_rules() {
     kube_proxy(&node, 20);
     node.admin_sh("iptables-legacy -A FORWARD -s 10.99.0.0/16 -j ACCEPT").expect("a rule");
     node.run_as("dockerd", "iptables-legacy -A FORWARD -s 172.17.0.0/16 -j ACCEPT").expect("a rule");
+    node.run_as(
+        "dockerd",
+        "iptables-legacy -t raw -A PREROUTING -m recent --set --name seen
+         iptables-legacy -t raw -A PREROUTING -p tcp -m connlimit --connlimit-above 9",
+    )
+    .expect("rules that are saved with a mask");
     let before = owners(&tracker);
+    let text = |rules: &BTreeMap<String, String>| rules.keys().filter(|line| line.contains("mask")).count();
+    assert_eq!(text(&before), 2, "{before:#?}");
     node.admin_sh("iptables-legacy-save | iptables-legacy-restore").expect("restored");
     node.admin_sh("iptables-legacy-save -c | iptables-legacy-restore -c").expect("restored");
     assert_eq!(owners(&tracker), before, "nothing was changed");

@@ -16,8 +16,8 @@ use tracker_ebpf::abi::sockopt::{
     SOL_IP, SOL_IPV6,
 };
 use tracker_ebpf::abi::{
-    ABI_VERSION, IS_SOCKOPT, RequestOpened, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk, TableOpened,
-    TableReplaced, kind,
+    ABI_VERSION, BRIDGE_ENTRIES_AT, BRIDGE_HEAD_BYTES, IS_SOCKOPT, RequestOpened, TABLE_CHUNK_BYTES, TABLE_CHUNKS,
+    TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, kind,
 };
 
 use crate::kernel::{read_user, read_user_bytes, read_user_whole};
@@ -119,14 +119,25 @@ fn ask_ipvs(ctx: &TracePointContext, option: u32) {
 #[tracepoint]
 pub(crate) fn netdeed_setsockopt_copy(ctx: TracePointContext) -> u32 {
     let option = argument(&ctx, 2) as u32;
-    if option != IPT_SO_SET_REPLACE && option != ARPT_SO_SET_REPLACE {
+    if option != IPT_SO_SET_REPLACE && option != ARPT_SO_SET_REPLACE && option != EBT_SO_SET_ENTRIES {
         return 0;
     }
     let Some(replacing) = REPLACING.get_ptr_mut(task::current_ids()) else { return 0 };
     // SAFETY: only this thread inserts and removes its own key, so the value stays while this runs.
     unsafe {
         let (opened, total) = ((*replacing).opened, u64::from((*replacing).total));
-        (*replacing).copied = copy(opened, argument(&ctx, 3), total);
+        let value = argument(&ctx, 3);
+        let (from, first) = if option == EBT_SO_SET_ENTRIES {
+            // the entries are elsewhere, and count as following the description
+            let entries: Option<u64> = read_user(value + BRIDGE_ENTRIES_AT as u64);
+            match entries {
+                Some(entries) if describe(opened, value) => (entries, BRIDGE_HEAD_BYTES as u64),
+                _ => return 0,
+            }
+        } else {
+            (value, 0)
+        };
+        (*replacing).copied = copy(opened, (from, first), total);
     }
     0
 }
@@ -150,14 +161,45 @@ fn announce(replacing: &Replacing) {
     entry.submit(send::QUIETLY);
 }
 
+/// Sends the description of a bridge table as the first piece.
+#[inline(always)]
+fn describe(opened: u64, value: u64) -> bool {
+    let Some(mut entry) = TABLES.reserve::<TableChunk>(0) else {
+        send::lost(kind::TABLE_CHUNK);
+        return false;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: the record is reserved ring memory, and its data is longer than what is read.
+    let bytes = unsafe {
+        (*record).kind = kind::TABLE_CHUNK;
+        (*record).abi = ABI_VERSION;
+        (*record).thread = task::current_ids();
+        (*record).opened = opened;
+        (*record).offset = 0;
+        let to: *mut u8 = (&raw mut (*record).data).cast();
+        read_user_bytes(to, TABLE_CHUNK_BYTES as u32, value, BRIDGE_HEAD_BYTES as u64)
+    };
+    // SAFETY: as above.
+    unsafe { (*record).bytes = bytes };
+    if bytes as usize == BRIDGE_HEAD_BYTES {
+        entry.submit(send::QUIETLY)
+    } else {
+        entry.discard(send::QUIETLY)
+    }
+    bytes as usize == BRIDGE_HEAD_BYTES
+}
+
 /// Copies the value of the option, in pieces, as far as it fits and can be read, and says how much.
+///
+/// What is read begins at an address, and counts as beginning at an offset.
 ///
 /// The verifier walks through every turn, so there is only one way to the next one: a whole piece was read.
 #[inline(always)]
-fn copy(opened: u64, value: u64, total: u64) -> u32 {
+fn copy(opened: u64, (from, first): (u64, u64), total: u64) -> u32 {
     let whole = TABLE_CHUNK_BYTES as u64;
     for index in 0..TABLE_CHUNKS as u64 {
-        let offset = index * whole;
+        let offset = first + index * whole;
+        let place = from + index * whole;
         if offset >= total {
             return offset as u32;
         }
@@ -178,20 +220,20 @@ fn copy(opened: u64, value: u64, total: u64) -> u32 {
         };
         if total - offset < whole {
             // SAFETY: `to` is writable for that many bytes.
-            let bytes = unsafe { read_user_bytes(to, TABLE_CHUNK_BYTES as u32, value + offset, total - offset) };
+            let bytes = unsafe { read_user_bytes(to, TABLE_CHUNK_BYTES as u32, place, total - offset) };
             // SAFETY: as above.
             unsafe { (*record).bytes = bytes };
             entry.submit(send::QUIETLY);
             return offset as u32 + bytes;
         }
         // SAFETY: `to` is writable for that many bytes.
-        if !unsafe { read_user_whole(to, TABLE_CHUNK_BYTES as u32, value + offset) } {
+        if !unsafe { read_user_whole(to, TABLE_CHUNK_BYTES as u32, place) } {
             entry.discard(send::QUIETLY);
             return offset as u32;
         }
         entry.submit(send::QUIETLY);
     }
-    (TABLE_CHUNKS * TABLE_CHUNK_BYTES) as u32
+    first as u32 + (TABLE_CHUNKS * TABLE_CHUNK_BYTES) as u32
 }
 
 /// `setsockopt` returns.

@@ -165,10 +165,21 @@ fn fanotify_events(data: &[u8]) {
 /// First byte: the family, and whether the kernel describes the table or a program hands it in; then the table.
 fn legacy_tables(data: &[u8]) {
     let [first, bytes @ ..] = data else { return };
-    let family = LegacyFamily::ALL[usize::from(*first) % LegacyFamily::ALL.len()];
+    let family = match first & 0x40 {
+        0 => LegacyFamily::ALL[usize::from(*first) % 3],
+        _ => LegacyFamily::Bridge,
+    };
     let layout = Layout::of(family);
     let content = if first & 0x80 == 0 {
         legacy::replacement(family, bytes)
+    } else if family == LegacyFamily::Bridge {
+        let Some((info, entries)) = bytes.split_at_checked(legacy::bridge::REPLACEMENT_BYTES) else { return };
+        let Ok(info) = legacy::bridge::info(info) else { return };
+        let Ok(parsed) = legacy::bridge::parse(&info, entries) else { return };
+        let spans = parsed.chains.iter().flat_map(|chain| chain.head.iter().chain(&chain.rules));
+        let end = spans.into_iter().try_fold(0, |at, span| (span.start == at).then_some(span.end));
+        assert_eq!(end, Some(entries.len()), "every byte is one entry's: {parsed:?}");
+        legacy::content(LegacyTable { family, name: "filter".into() }, &parsed, entries)
     } else {
         let Some((info, entries)) = bytes.split_at_checked(layout.info_bytes()) else { return };
         let Ok(info) = TableInfo::read(layout, info) else { return };

@@ -10,11 +10,11 @@ mod records;
 pub use notified::{BY_CHANCE, BY_KERNEL_THREAD, NOTIFIED_BYTES, Notified};
 pub use offsets::{ABSENT, Offsets};
 pub use records::{
-    ANCESTORS, Ancestor, Ancestry, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed, EXE_BYTES, ExecHead, ExecLong,
-    ExecShort, Exit, Fork, Header, IS_IOCTL, IS_MOUNT, IS_SOCKOPT, LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES,
-    LONG_ENV_BYTES, MOUNT_PATH_BYTES, REQUEST_BYTES, RequestClosed, RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES,
-    TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk, TableOpened, TableReplaced, UNSET_SESSION,
-    UNSET_UID,
+    ANCESTORS, Ancestor, Ancestry, BRIDGE_ENTRIES_AT, BRIDGE_HEAD_BYTES, CGROUP_PATH_BYTES, COMM_BYTES, CgroupNamed,
+    EXE_BYTES, ExecHead, ExecLong, ExecShort, Exit, Fork, Header, IS_IOCTL, IS_MOUNT, IS_SOCKOPT,
+    LENGTH_IS_LOWER_BOUND, LONG_ARGV_BYTES, LONG_ENV_BYTES, MOUNT_PATH_BYTES, REQUEST_BYTES, RequestClosed,
+    RequestOpened, SHORT_ARGV_BYTES, SHORT_ENV_BYTES, TABLE_CHUNK_BYTES, TABLE_CHUNKS, TABLE_NAME_BYTES, TableChunk,
+    TableOpened, TableReplaced, UNSET_SESSION, UNSET_UID,
 };
 
 /// Version of everything in this module, the second field of every record.

@@ -24,6 +24,10 @@ pub const CGROUP_PATH_BYTES: usize = 1024;
 pub const TABLE_CHUNK_BYTES: usize = (64 << 10) - 32;
 /// Most records one replacement is carried in: 8 MiB.
 pub const TABLE_CHUNKS: usize = 128;
+/// Bytes of a bridge table's description (`struct ebt_replace`), which the pieces of one begin with.
+pub const BRIDGE_HEAD_BYTES: usize = 120;
+/// Where in it the address of the table's entries stands.
+pub const BRIDGE_ENTRIES_AT: usize = 112;
 /// A user id that was never set.
 pub const UNSET_UID: u32 = u32::MAX;
 /// A session number of the kernel's audit that was never set.

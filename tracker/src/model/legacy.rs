@@ -1,4 +1,4 @@
-//! Tables of legacy xtables (iptables-legacy, ip6tables-legacy, arptables-legacy) in their own words.
+//! Tables of legacy xtables (iptables-legacy, ip6tables-legacy, arptables-legacy, ebtables-legacy) in their own words.
 //!
 //! The kernel knows such a table only as a whole: rules have no handles, and every change replaces all of it. A rule is
 //! therefore named by its content and by which of the equal ones of its chain it is.
@@ -23,11 +23,13 @@ pub enum LegacyFamily {
     Ip6,
     /// `arptables-legacy`.
     Arp,
+    /// `ebtables-legacy`.
+    Bridge,
 }
 
 impl LegacyFamily {
     /// Every family.
-    pub const ALL: [Self; 3] = [Self::Ip, Self::Ip6, Self::Arp];
+    pub const ALL: [Self; 4] = [Self::Ip, Self::Ip6, Self::Arp, Self::Bridge];
 
     /// The word for it, the same as an nf_tables family's.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl LegacyFamily {
             Self::Ip => "ip",
             Self::Ip6 => "ip6",
             Self::Arp => "arp",
+            Self::Bridge => "bridge",
         }
     }
 
@@ -44,12 +47,14 @@ impl LegacyFamily {
             Self::Ip => Family::Ip,
             Self::Ip6 => Family::Ip6,
             Self::Arp => Family::Arp,
+            Self::Bridge => Family::Bridge,
         }
     }
 
-    /// From the word for it; `None` for bridge tables (`eb`), whose content is not read.
+    /// From the word for it, or the one that records of calls have for bridge tables, `eb`.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|family| family.as_str() == word)
+        let is_it = |family: &Self| family.as_str() == word || (word == "eb" && *family == Self::Bridge);
+        Self::ALL.into_iter().find(is_it)
     }
 }
 
@@ -64,7 +69,7 @@ impl fmt::Display for LegacyFamily {
 pub struct LegacyTable {
     /// Family.
     pub family: LegacyFamily,
-    /// `filter`, `nat`, `mangle`, `raw` or `security`.
+    /// `filter`, `nat`, `mangle`, `raw`, `security` or `broute`.
     pub name: TableName,
 }
 
@@ -120,6 +125,8 @@ pub enum LegacyPolicy {
     Accept,
     /// It is dropped.
     Drop,
+    /// It goes back to where the chain was called; of chains made by a user in bridge tables.
+    Return,
 }
 
 impl LegacyPolicy {
@@ -128,6 +135,7 @@ impl LegacyPolicy {
         match self {
             Self::Accept => "ACCEPT",
             Self::Drop => "DROP",
+            Self::Return => "RETURN",
         }
     }
 }
@@ -155,6 +163,8 @@ pub struct LegacyChain {
     /// The policies of a built-in chain since it is recorded, each owner's last one, oldest first; the last one is
     /// `policy`. Empty where the policy was read only, and not part of the digest.
     pub policies: Vec<PolicyBy>,
+    /// What becomes of a packet at the end of a chain made by a user, where that can be chosen: in bridge tables.
+    pub ending: Option<LegacyPolicy>,
 }
 
 impl LegacyChain {
@@ -177,14 +187,14 @@ impl LegacyChain {
             // the first one is what was there before anybody was seen
             policies.remove(1);
         }
-        Self { policy: Some(policy), policies }
+        Self { policy: Some(policy), policies, ending: None }
     }
 }
 
 /// A rule's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegacyRule {
-    /// The kernel's entry (`struct ipt_entry`, `ip6t_entry` or `arpt_entry` with its matches and target), with everything
+    /// The kernel's entry (`struct ipt_entry`, `ip6t_entry`, `arpt_entry` or `ebt_entry` with its matches and target), with everything
     /// zero that is not content: counters, marks of the kernel, the place a jump leads to.
     pub entry: Vec<u8>,
     /// Digest of `entry` and of the name of the chain it leads to.
@@ -218,6 +228,8 @@ pub struct ChainContent {
     pub name: ChainName,
     /// Policy of a built-in chain; `None` for one made by a user.
     pub policy: Option<LegacyPolicy>,
+    /// See [`LegacyChain::ending`].
+    pub ending: Option<LegacyPolicy>,
     /// Its rules in the order of the chain.
     pub rules: Vec<LegacyRule>,
 }
@@ -233,7 +245,9 @@ impl LegacyContent {
             let Some(table) = tables.last_mut() else { continue };
             match (&subject.item, snapshot) {
                 (LegacyItem::Chain(name), LegacySnapshot::Chain(chain)) => {
-                    table.chains.push(ChainContent { name: name.clone(), policy: chain.policy, rules: Vec::new() });
+                    let LegacyChain { policy, ending, .. } = chain;
+                    let (policy, ending) = (*policy, *ending);
+                    table.chains.push(ChainContent { name: name.clone(), policy, ending, rules: Vec::new() });
                 }
                 (LegacyItem::Rule { .. }, LegacySnapshot::Rule(rule)) => {
                     if let Some(chain) = table.chains.last_mut() {
@@ -249,7 +263,8 @@ impl LegacyContent {
     /// Digest of all of it: equal for a table in which nothing but counters changed.
     pub fn digest(&self) -> Digest {
         let mut digest = DigestBuilder::new("legacy-content");
-        for ChainContent { name, policy, rules } in &self.chains {
+        for ChainContent { name, policy, ending, rules } in &self.chains {
+            let policy = policy.or(*ending);
             digest.field(name.as_str().as_bytes()).field(policy.map_or("", LegacyPolicy::as_str).as_bytes());
             digest.field(&(rules.len() as u64).to_le_bytes());
             for rule in rules {
@@ -264,8 +279,8 @@ impl LegacyContent {
         let Self { table, chains } = self;
         let subject = |item| LegacySubject { table: table.clone(), item };
         let mut objects = vec![(subject(LegacyItem::Table), LegacySnapshot::Table)];
-        for ChainContent { name, policy, rules } in chains {
-            let chain = LegacyChain { policy, policies: Vec::new() };
+        for ChainContent { name, policy, ending, rules } in chains {
+            let chain = LegacyChain { policy, policies: Vec::new(), ending };
             objects.push((subject(LegacyItem::Chain(name.clone())), LegacySnapshot::Chain(chain)));
             let mut count = Nth::default();
             for rule in rules {
@@ -307,8 +322,8 @@ impl LegacySnapshot {
     pub fn digest(&self) -> Digest {
         match self {
             Self::Table => DigestBuilder::new("legacy-table").finish(),
-            Self::Chain(LegacyChain { policy, policies: _ }) => {
-                let policy = policy.map_or("", LegacyPolicy::as_str);
+            Self::Chain(LegacyChain { policy, policies: _, ending }) => {
+                let policy = policy.or(*ending).map_or("", LegacyPolicy::as_str);
                 DigestBuilder::new("legacy-chain").field(policy.as_bytes()).finish()
             }
             Self::Rule(rule) => rule.content,
@@ -338,7 +353,7 @@ mod tests {
     #[test]
     fn policies_are_kept_by_who_set_them() {
         let owner = |path| Some(Owner::new(path).expect("a path"));
-        let chain = LegacyChain { policy: Some(LegacyPolicy::Accept), policies: Vec::new() };
+        let chain = LegacyChain { policy: Some(LegacyPolicy::Accept), policies: Vec::new(), ending: None };
         let chain = chain.with_policy(LegacyPolicy::Drop, owner("docker"));
         let chain = chain.with_policy(LegacyPolicy::Accept, owner("docker"));
         let chain = chain.with_policy(LegacyPolicy::Drop, owner("admin/root"));

@@ -164,7 +164,7 @@ fn legacy_view(texts: &Texts<'_>, subject: &LegacySubject, snapshot: &LegacySnap
     match (&subject.item, snapshot) {
         (LegacyItem::Table, LegacySnapshot::Table) => ContentView::LegacyTable {},
         (LegacyItem::Chain(_), LegacySnapshot::Chain(chain)) => {
-            ContentView::LegacyChain { policy: chain.policy.map(|policy| policy.to_string()) }
+            ContentView::LegacyChain { policy: chain.policy.or(chain.ending).map(|policy| policy.to_string()) }
         }
         (LegacyItem::Rule { chain, .. }, LegacySnapshot::Rule(rule)) => ContentView::LegacyRule {
             text: texts.legacy_rule(subject.table.family, chain, rule),

@@ -187,7 +187,7 @@ impl fmt::Display for Reason {
             Self::FurtherNames { names } => write!(f, "it has {names} names (hard links)"),
             Self::KernelMade => f.write_str("the kernel made it and does not let it be deleted"),
             Self::ConstantSet => f.write_str("its set is constant"),
-            Self::LegacyTable => f.write_str("the content of legacy bridge tables is not recorded"),
+            Self::LegacyTable => f.write_str("rules of legacy bridge tables are recorded, but not removed by netdeed"),
             Self::Altered { by } => write!(f, "it is not the selected owner's, but {by} changed it last"),
             Self::EarlierUnknown => f.write_str("the value it had before is not known"),
             Self::NotRead => f.write_str("its live state was not read"),

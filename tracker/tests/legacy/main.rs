@@ -2,6 +2,7 @@
 //! whether the kernel or the program that wrote them is asked. Needs root, `iptables-legacy`, `ip6tables-legacy` and
 //! `arptables-legacy`.
 
+mod bridge;
 mod lines;
 #[path = "../render/harness.rs"]
 #[expect(dead_code, reason = "what the tests of nf_tables rules need besides")]

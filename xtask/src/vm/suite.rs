@@ -51,7 +51,7 @@ const PLAIN: Tests = Tests {
 };
 
 /// How a step is added: tests/README.md, "Other kernels".
-const TESTS: [Tests; 9] = [
+const TESTS: [Tests; 10] = [
     Tests { name: "BPF programs", program: "tracker/tests/bpf.rs", is_usual: true, ..PLAIN },
     Tests {
         name: "provenance",
@@ -93,6 +93,13 @@ const TESTS: [Tests; 9] = [
         program: "tests/tests/ipsets.rs",
         only: &["a_reset_takes_the_owners_sets_and_members_and_nothing_else"],
         modules: &["ip_set"],
+        ..PLAIN
+    },
+    Tests {
+        name: "ebtables",
+        program: "tests/tests/ebtables.rs",
+        modules: &["ebtables", "ebtable_filter", "ebtable_nat"],
+        packages: &[("/usr/sbin/ebtables-legacy", "ebtables")],
         ..PLAIN
     },
     Tests {

@@ -47,10 +47,14 @@ impl LegacyDump {
 pub fn tables() -> Result<Vec<LegacyTable>, CaptureError> {
     let mut tables = Vec::new();
     for family in LegacyFamily::ALL {
+        if family == LegacyFamily::Bridge {
+            tables.extend(bridge_tables()?);
+            continue;
+        }
         let path = match family {
             LegacyFamily::Ip => "/proc/thread-self/net/ip_tables_names",
             LegacyFamily::Ip6 => "/proc/thread-self/net/ip6_tables_names",
-            LegacyFamily::Arp => "/proc/thread-self/net/arp_tables_names",
+            LegacyFamily::Arp | LegacyFamily::Bridge => "/proc/thread-self/net/arp_tables_names",
         };
         let names = match std::fs::read_to_string(path) {
             Ok(names) => names,
@@ -65,6 +69,19 @@ pub fn tables() -> Result<Vec<LegacyTable>, CaptureError> {
     Ok(tables)
 }
 
+/// The bridge tables whose module is loaded, as `ebtables-legacy-save` finds them: the kernel lists none. Reading such a
+/// table makes it in this network namespace, empty, where it is not there yet (Linux 5.15 and later).
+fn bridge_tables() -> Result<Vec<LegacyTable>, CaptureError> {
+    let path = "/proc/modules";
+    let modules = match std::fs::read_to_string(path) {
+        Ok(modules) => modules,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(CaptureError::Io { operation: "read", object: path.to_owned(), source }),
+    };
+    let names = modules.lines().filter_map(|line| line.split(' ').next()?.strip_prefix("ebtable_"));
+    Ok(names.map(|name| LegacyTable { family: LegacyFamily::Bridge, name: name.into() }).collect())
+}
+
 /// Reads one table; `None` when it is not there.
 ///
 /// # Errors
@@ -75,20 +92,27 @@ pub fn dump_table(table: &LegacyTable) -> Result<Option<LegacyDump>, CaptureErro
         return Ok(None);
     }
     let layout = Layout::of(table.family);
+    let is_bridge = table.family == LegacyFamily::Bridge;
     let socket = sys::Socket::open(table.family).map_err(|error| failed("open a socket for", table, error))?;
     for _ in 0..ATTEMPTS {
         let info = read_info(&socket, layout, table)?;
-        let entries = match socket.entries(table, info.size) {
+        let entries = match is_bridge {
+            true => socket.bridge_entries(table, &info),
+            false => socket.entries(table, info.size),
+        };
+        let entries = match entries {
             Ok(entries) => entries,
-            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => continue,
+            Err(error) if is_conflict(&error, is_bridge) => continue,
             Err(error) => return Err(failed("read", table, error)),
         };
         // replaced in between by one of equal size
         if read_info(&socket, layout, table)? != info {
             continue;
         }
-        let parsed = legacy::parse(layout, &info, &entries)
-            .map_err(|error| failed("understand", table, io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        let parsed =
+            if is_bridge { legacy::bridge::parse(&info, &entries) } else { legacy::parse(layout, &info, &entries) };
+        let parsed =
+            parsed.map_err(|error| failed("understand", table, io::Error::new(io::ErrorKind::InvalidData, error)))?;
         return Ok(Some(LegacyDump { table: table.clone(), info, entries, parsed }));
     }
     Err(CaptureError::Unstable { object: "a legacy table", attempts: ATTEMPTS })
@@ -130,10 +154,17 @@ pub fn rules_of(table: &LegacyTable, chain: &ChainName) -> Result<Option<Vec<Leg
     Ok(Some(items.filter(|item| matches!(item, LegacyItem::Rule { chain: its, .. } if its == chain)).collect()))
 }
 
+/// Whether the table has another size by now.
+fn is_conflict(error: &io::Error, is_bridge: bool) -> bool {
+    error.raw_os_error() == Some(if is_bridge { libc::EINVAL } else { libc::EAGAIN })
+}
+
 fn read_info(socket: &sys::Socket, layout: Layout, table: &LegacyTable) -> Result<TableInfo, CaptureError> {
-    let bytes = socket.info(table, layout.info_bytes()).map_err(|error| failed("read", table, error))?;
-    TableInfo::read(layout, &bytes)
-        .map_err(|error| failed("understand", table, io::Error::new(io::ErrorKind::InvalidData, error)))
+    let is_bridge = table.family == LegacyFamily::Bridge;
+    let length = if is_bridge { legacy::bridge::REPLACEMENT_BYTES } else { layout.info_bytes() };
+    let bytes = socket.info(table, length).map_err(|error| failed("read", table, error))?;
+    let info = if is_bridge { legacy::bridge::info(&bytes) } else { TableInfo::read(layout, &bytes) };
+    info.map_err(|error| failed("understand", table, io::Error::new(io::ErrorKind::InvalidData, error)))
 }
 
 fn failed(operation: &'static str, table: &LegacyTable, source: io::Error) -> CaptureError {

@@ -5,12 +5,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
 
+use crate::decode::legacy::{TableInfo, bridge};
 use crate::model::legacy::{LegacyFamily, LegacyTable};
 
 /// `IPT_SO_GET_INFO` and `IP6T_SO_GET_INFO`; `IPT_SO_GET_ENTRIES` is one more.
 const INET_INFO: libc::c_int = 64;
 /// `ARPT_SO_GET_INFO`.
 const ARP_INFO: libc::c_int = 96;
+/// `EBT_SO_GET_INFO`.
+const BRIDGE_INFO: libc::c_int = 128;
 /// Bytes of a table's name in every structure.
 const NAME_BYTES: usize = 32;
 /// `struct ipt_get_entries` and its likes: name, size, padding.
@@ -29,6 +32,7 @@ impl Socket {
             LegacyFamily::Ip => (AddressFamily::INET, libc::SOL_IP, INET_INFO),
             LegacyFamily::Ip6 => (AddressFamily::INET6, libc::SOL_IPV6, INET_INFO),
             LegacyFamily::Arp => (AddressFamily::INET, libc::SOL_IP, ARP_INFO),
+            LegacyFamily::Bridge => (AddressFamily::INET, libc::SOL_IP, BRIDGE_INFO),
         };
         let socket = socket_with(domain, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::RAW))?;
         Ok(Self { socket, level, info })
@@ -52,9 +56,25 @@ impl Socket {
         Ok(buffer)
     }
 
+    /// `EBT_SO_GET_ENTRIES`: the entries of a table that is still as `info` says. `EINVAL` when it is not.
+    pub(super) fn bridge_entries(&self, table: &LegacyTable, info: &TableInfo) -> io::Result<Vec<u8>> {
+        let mut entries = vec![0_u8; info.size as usize];
+        // the length stands for the entries, too, wherever they go
+        let mut buffer = vec![0; bridge::REPLACEMENT_BYTES + entries.len()];
+        put_name(&mut buffer, table)?;
+        let address = entries.as_mut_ptr().expose_provenance() as u64;
+        buffer[36..40].copy_from_slice(&info.num_entries.to_ne_bytes());
+        buffer[40..44].copy_from_slice(&info.size.to_ne_bytes());
+        buffer[bridge::ENTRIES_AT..bridge::ENTRIES_AT + 8].copy_from_slice(&address.to_ne_bytes());
+        // no counters are asked for, so that the kernel writes `info.size` bytes to where `entries` lives, or refuses
+        self.get(self.info + 1, &mut buffer)?;
+        Ok(entries)
+    }
+
     fn get(&self, option: libc::c_int, buffer: &mut [u8]) -> io::Result<()> {
         let mut length = libc::socklen_t::try_from(buffer.len()).map_err(io::Error::other)?;
-        // SAFETY: the kernel writes at most `length` bytes, which is what the buffer has, and the length itself.
+        // SAFETY: the kernel writes at most `length` bytes, which is what the buffer has, and the length itself; of a
+        // bridge table also its entries, to an address in the buffer that is the caller's and has room for them.
         let result = unsafe {
             libc::getsockopt(self.socket.as_raw_fd(), self.level, option, buffer.as_mut_ptr().cast(), &raw mut length)
         };

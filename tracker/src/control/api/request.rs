@@ -226,7 +226,7 @@ impl WhoQuery {
     fn legacy_rule(&self) -> Result<Locator, BadRequest> {
         let word = self.family.unwrap_or(Family::Ip).as_str();
         let family = LegacyFamily::from_word(word).ok_or_else(|| {
-            BadRequest(format!("expected family ip, ip6 or arp of a legacy table but found `{word}`"))
+            BadRequest(format!("expected family ip, ip6, arp or bridge of a legacy table but found `{word}`"))
         })?;
         let position = self.position.filter(|position| *position > 0 && self.handle.is_none());
         let position = position

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use super::Malformed;
+use super::bridge;
 use super::kernel_part;
 use super::layout::Layout;
+use crate::model::legacy::LegacyFamily;
 
 /// `XT_ALIGN`ed head of a match or target: size, name, revision.
 const PART_HEAD: usize = 32;
@@ -23,7 +25,7 @@ pub struct Part<'a> {
     /// Whether it is the target.
     pub is_target: bool,
     /// Where in the entry it is.
-    at: Range<usize>,
+    pub(super) at: Range<usize>,
 }
 
 /// What the standard target says.
@@ -35,6 +37,8 @@ pub enum Verdict {
     Drop,
     /// The packet goes to a process.
     Queue,
+    /// On to the next rule; bridge tables have a word for it.
+    Continue,
     /// Back to where the chain was called.
     Return,
     /// To the entry at this byte of the table.
@@ -61,7 +65,8 @@ pub(super) fn entry(layout: Layout, entries: &[u8], at: usize) -> Result<&[u8], 
 
 /// Matches and target of an entry, in their order; empty for bytes that are none.
 pub fn parts(layout: Layout, entry: &[u8]) -> Vec<Part<'_>> {
-    walk(layout, entry).unwrap_or_default()
+    let walked = if layout.is_bridge { bridge::walk(entry) } else { walk(layout, entry) };
+    walked.unwrap_or_default()
 }
 
 fn walk(layout: Layout, entry: &[u8]) -> Option<Vec<Part<'_>>> {
@@ -91,7 +96,7 @@ fn part(entry: &[u8], at: usize, limit: usize, is_target: bool) -> Option<Part<'
 /// What the standard target of an entry says; `None` for another target.
 pub fn verdict(target: &Part<'_>) -> Option<Verdict> {
     if !target.name.is_empty() {
-        return None;
+        return bridge::standard(target);
     }
     let number = i32::from_ne_bytes(target.info.get(..4)?.try_into().ok()?);
     // negated NF_* less 1, and XT_RETURN = -NF_REPEAT - 1
@@ -148,11 +153,28 @@ pub(super) fn canonical(layout: Layout, entry: &[u8], parts: &[Part<'_>], is_jum
         if let Some(kernels) = kernel_part::begins_at(part.is_target, part.name, part.revision) {
             clear((info + kernels).min(part.at.end), part.at.end);
         }
+        if let Some((from, to)) = unused_mask(layout, part) {
+            clear((info + from).min(part.at.end), (info + to).min(part.at.end));
+        }
         if part.is_target && part.name.is_empty() {
             clear(if is_jump { info } else { info + 4 }, part.at.end);
         }
     }
     bytes
+}
+
+/// The part of a match's mask that IPv6 alone has, in an IPv4 rule: `iptables` fills it by default, and leaves it empty when
+/// the mask is given, as `iptables-save` gives it. As `decode::nft::canonical` does.
+fn unused_mask(layout: Layout, part: &Part<'_>) -> Option<(usize, usize)> {
+    if layout != Layout::of(LegacyFamily::Ip) || part.is_target {
+        return None;
+    }
+    match (part.name, part.revision) {
+        // `struct xt_recent_mtinfo_v1`, `struct xt_connlimit_info`
+        (b"recent", 1) => Some((216, 228)),
+        (b"connlimit", _) => Some((4, 16)),
+        _ => None,
+    }
 }
 
 pub(super) fn half(bytes: &[u8], at: usize) -> Option<usize> {

@@ -3,7 +3,7 @@
 use super::Malformed;
 use crate::model::legacy::LegacyFamily;
 
-/// Offsets in an entry of one family: `struct ipt_entry`, `ip6t_entry`, `arpt_entry`.
+/// Offsets in an entry of one family: `struct ipt_entry`, `ip6t_entry`, `arpt_entry`, `ebt_entry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// `flags` of the part that is matched.
@@ -20,6 +20,8 @@ pub struct Layout {
     pub(super) idle: &'static [(usize, usize)],
     /// Built-in chains by hook number.
     pub(super) hooks: &'static [&'static str],
+    /// Whether entries are those of bridge tables, of which only `length` and `target_offset` are here.
+    pub(super) is_bridge: bool,
 }
 
 const INET_HOOKS: &[&str] = &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
@@ -36,6 +38,7 @@ impl Layout {
                 length: 112,
                 idle: &[(84, 88)],
                 hooks: INET_HOOKS,
+                is_bridge: false,
             },
             LegacyFamily::Ip6 => Self {
                 flags: 131,
@@ -45,6 +48,7 @@ impl Layout {
                 length: 168,
                 idle: &[(133, 140), (148, 152)],
                 hooks: INET_HOOKS,
+                is_bridge: false,
             },
             LegacyFamily::Arp => Self {
                 flags: 158,
@@ -54,6 +58,17 @@ impl Layout {
                 length: 192,
                 idle: &[(159, 160), (162, 164), (172, 176)],
                 hooks: &["INPUT", "OUTPUT", "FORWARD"],
+                is_bridge: false,
+            },
+            LegacyFamily::Bridge => Self {
+                flags: 4,
+                goto: 0,
+                target_offset: 104,
+                counters: 0,
+                length: super::bridge::ENTRY,
+                idle: &[],
+                hooks: &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING", "BROUTING"],
+                is_bridge: true,
             },
         }
     }

@@ -4,6 +4,7 @@
 //! Total: any bytes give a table or say where they are none. Layouts are those of 64-bit machines; a 32-bit program's own
 //! are translated by the kernel and never seen here.
 
+pub mod bridge;
 mod entry;
 mod kernel_part;
 mod layout;

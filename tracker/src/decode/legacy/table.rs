@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Malformed;
+use super::bridge;
 use super::entry::{self, Verdict, canonical, error_name, parts, verdict};
 use super::layout::{Layout, TableInfo};
 use crate::model::digest::DigestBuilder;
@@ -19,6 +20,8 @@ pub struct Chain {
     pub hook: Option<usize>,
     /// Policy of a built-in chain.
     pub policy: Option<LegacyPolicy>,
+    /// See [`crate::model::legacy::LegacyChain::ending`].
+    pub ending: Option<LegacyPolicy>,
     /// The entry that carries the name, for a chain made by a user.
     pub head: Option<Range<usize>>,
     /// The rules.
@@ -148,7 +151,7 @@ impl Parser<'_> {
             (None, [target]) if verdict(target) == Some(Verdict::Return) => None,
             _ => return Err(Malformed::at(foot.start, "a chain's end is none")),
         };
-        self.chains.push(Chain { name, hook, policy, head, rules, foot });
+        self.chains.push(Chain { name, hook, policy, ending: None, head, rules, foot });
         Ok(())
     }
 }
@@ -158,17 +161,20 @@ impl Parser<'_> {
 /// # Errors
 /// [`Malformed`] for a jump that leads to no chain, and for two chains of one name.
 pub fn content(table: LegacyTable, parsed: &Table, entries: &[u8]) -> Result<LegacyContent, Malformed> {
+    if table.family == LegacyFamily::Bridge {
+        return bridge::content(table, parsed, entries);
+    }
     let layout = Layout::of(table.family);
     let starts: BTreeMap<usize, &ChainName> =
         parsed.chains.iter().filter(|chain| chain.hook.is_none()).map(|chain| (chain.start(), &chain.name)).collect();
     let mut names = std::collections::BTreeSet::new();
     let mut chains = Vec::with_capacity(parsed.chains.len());
-    for Chain { name, hook: _, policy, head: _, rules, foot } in &parsed.chains {
+    for Chain { name, policy, rules, foot, .. } in &parsed.chains {
         if !names.insert(name) {
             return Err(Malformed::at(foot.start, "two chains have one name"));
         }
         let rules = rules.iter().map(|span| rule(layout, &starts, entries, span)).collect::<Result<_, _>>()?;
-        chains.push(ChainContent { name: name.clone(), policy: *policy, rules });
+        chains.push(ChainContent { name: name.clone(), policy: *policy, ending: None, rules });
     }
     Ok(LegacyContent { table, chains })
 }
@@ -203,6 +209,9 @@ fn rule(
 /// # Errors
 /// [`Malformed`] for what the kernel would refuse.
 pub fn replacement(family: LegacyFamily, bytes: &[u8]) -> Result<LegacyContent, Malformed> {
+    if family == LegacyFamily::Bridge {
+        return bridge::replacement(bytes);
+    }
     let layout = Layout::of(family);
     let name = bytes.get(..32).ok_or(Malformed::at(0, "description ends"))?;
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();

@@ -32,7 +32,7 @@ impl FakeLegacy {
         for NewChain { name, after } in &edit.chains {
             let behind = |chain: &ChainContent| Some(&chain.name) == after.as_ref() || chain.policy.is_some();
             let at = next.chains.iter().rposition(behind).map_or(0, |before| before + 1);
-            next.chains.insert(at, ChainContent { name: name.clone(), policy: None, rules: Vec::new() });
+            next.chains.insert(at, ChainContent { name: name.clone(), policy: None, ending: None, rules: Vec::new() });
         }
         for chain in &mut next.chains {
             let mut count = Nth::default();

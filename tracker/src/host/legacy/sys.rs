@@ -29,6 +29,8 @@ impl Socket {
             LegacyFamily::Ip => (AddressFamily::INET, libc::SOL_IP, INET_REPLACE),
             LegacyFamily::Ip6 => (AddressFamily::INET6, libc::SOL_IPV6, INET_REPLACE),
             LegacyFamily::Arp => (AddressFamily::INET, libc::SOL_IP, ARP_REPLACE),
+            // replaced in another way, which is not written
+            LegacyFamily::Bridge => return Err(io::ErrorKind::Unsupported.into()),
         };
         let socket = socket_with(domain, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::RAW))?;
         Ok(Self { socket, level, replace })

@@ -22,6 +22,9 @@ pub struct Call {
     pub attribution: Attribution,
     /// What it replaced the table with; `None` where that was not seen.
     pub content: Option<LegacyContent>,
+    /// How many rules the table had when it was replaced, where the kernel held the call to that and marks no rules: of
+    /// bridge tables.
+    pub replaced: Option<usize>,
 }
 
 /// A call with the outline of its content.
@@ -67,6 +70,9 @@ impl<'a> Suspect<'a> {
             Difference::Added(item, _) => has(item),
             Difference::Policy(chain, policy) => {
                 outline.chains.get(chain).is_some_and(|known| known.chain.policy == Some(*policy))
+            }
+            Difference::Ending(chain, now) => {
+                outline.chains.get(chain).is_some_and(|known| known.chain.ending == now.ending)
             }
             Difference::Moved { to, .. } => has(to),
         })

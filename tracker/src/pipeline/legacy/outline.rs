@@ -44,6 +44,8 @@ pub enum Difference {
     },
     /// A built-in chain has another policy.
     Policy(ChainName, LegacyPolicy),
+    /// Packets fare otherwise at the end of a chain made by a user.
+    Ending(ChainName, LegacyChain),
     /// A chain or rule is new.
     Added(LegacyItem, LegacySnapshot),
 }
@@ -52,7 +54,7 @@ impl Outline {
     /// The outline of a table's content.
     pub fn of(content: &LegacyContent) -> Self {
         let outline = |chain: &ChainContent| ChainOutline {
-            chain: LegacyChain { policy: chain.policy, policies: Vec::new() },
+            chain: LegacyChain { policy: chain.policy, policies: Vec::new(), ending: chain.ending },
             rules: chain.rules.iter().map(|rule| rule.content).collect(),
         };
         let chains = content.chains.iter().map(|chain| (chain.name.clone(), outline(chain))).collect();
@@ -62,7 +64,7 @@ impl Outline {
     /// A table as the kernel makes it: its built-in chains, empty.
     pub fn initial(content: &LegacyContent) -> Self {
         let built_in = content.chains.iter().filter(|chain| chain.policy.is_some());
-        let chain = LegacyChain { policy: Some(LegacyPolicy::Accept), policies: Vec::new() };
+        let chain = LegacyChain { policy: Some(LegacyPolicy::Accept), policies: Vec::new(), ending: None };
         let outline = ChainOutline { chain, rules: Vec::new() };
         let chains = built_in.map(|chain| (chain.name.clone(), outline.clone())).collect();
         Self { chains, is_unordered: false }
@@ -77,7 +79,7 @@ impl Outline {
     pub fn remember(&mut self, item: &LegacyItem, snapshot: &LegacySnapshot) {
         self.is_unordered = true;
         let (LegacyItem::Chain(name) | LegacyItem::Rule { chain: name, .. }) = item else { return };
-        let none = LegacyChain { policy: None, policies: Vec::new() };
+        let none = LegacyChain { policy: None, policies: Vec::new(), ending: None };
         let chain = self.chains.entry(name.clone());
         let chain = chain.or_insert_with(|| ChainOutline { chain: none, rules: Vec::new() });
         match (item, snapshot) {
@@ -92,7 +94,9 @@ impl Outline {
         for (name, outline) in &mut self.chains {
             let Some(known) = before.chains.get(name) else { continue };
             outline.chain = match outline.chain.policy {
-                policy if policy == known.chain.policy => known.chain.clone(),
+                policy if policy == known.chain.policy => {
+                    LegacyChain { ending: outline.chain.ending, ..known.chain.clone() }
+                }
                 Some(policy) => known.chain.with_policy(policy, None),
                 None => continue,
             };
@@ -111,9 +115,12 @@ impl Outline {
         let none = Vec::new();
         for chain in &after.chains {
             let known = self.chains.get(&chain.name);
-            let now = LegacyChain { policy: chain.policy, policies: Vec::new() };
+            let now = LegacyChain { policy: chain.policy, policies: Vec::new(), ending: chain.ending };
             match (known.and_then(|known| known.chain.policy), chain.policy) {
                 (Some(was), Some(is)) if was != is => on.push(Difference::Policy(chain.name.clone(), is)),
+                _ if known.is_some_and(|known| known.chain.ending != chain.ending) => {
+                    on.push(Difference::Ending(chain.name.clone(), now));
+                }
                 _ if known.is_none() => {
                     new.push(Difference::Added(LegacyItem::Chain(chain.name.clone()), LegacySnapshot::Chain(now)));
                 }
@@ -228,7 +235,7 @@ mod tests {
             counters: [0; 2],
         };
         let rules = rules.bytes().map(rule).collect();
-        let chain = ChainContent { name: "INPUT".into(), policy: Some(LegacyPolicy::Accept), rules };
+        let chain = ChainContent { name: "INPUT".into(), policy: Some(LegacyPolicy::Accept), ending: None, rules };
         let table = LegacyTable { family: LegacyFamily::Ip, name: "filter".into() };
         LegacyContent { table, chains: vec![chain] }
     }

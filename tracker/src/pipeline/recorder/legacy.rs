@@ -9,6 +9,7 @@ use crate::attribution::verdict::Judge;
 use crate::capture;
 use crate::causes::causes;
 use crate::decode;
+use crate::decode::legacy::bridge;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::gap::{GapReason, Source};
 use crate::model::ids::{ChainName, Tid};
@@ -65,8 +66,10 @@ impl Recorder {
         let Replaced { table, tid, opened, closed, total, attribution } = replaced;
         let bytes = total.and_then(|total| self.legacy.ledger.pieces.take((tid, opened), total));
         let call = attribution.map(|attribution| {
+            let is_bridge = table.family == LegacyFamily::Bridge;
+            let replaced = bytes.as_ref().filter(|_| is_bridge).and_then(|bytes| bridge::replaced_rules(bytes));
             let content = bytes.and_then(|bytes| self.replacement(&table, &bytes));
-            Call { opened, closed, attribution, content }
+            Call { opened, closed, attribution, content, replaced }
         });
         self.legacy.ledger.returned(table, tid, call);
         self.settle_tables(BootTime(0));
@@ -133,10 +136,11 @@ impl Recorder {
         let differences = before.differences(&after, &mut is_removers);
         let suspects = if is_read { Suspect::all(&calls) } else { Vec::new() };
         let mut found = Differences::default();
+        let known = before.chains.values().map(|chain| chain.rules.len()).sum::<usize>();
         for difference in differences {
             let attribution = match calls.as_slice() {
                 // who hands in a rule that the kernel had marked did not make it
-                [_] if is_marked(&difference) => {
+                [call] if is_marked(&difference) || (!is_read && call.replaced.is_some_and(|rules| rules != known)) => {
                     found.count(&difference);
                     unseen(&table, &difference)
                 }
@@ -217,7 +221,7 @@ impl Recorder {
             }
             Difference::Policy(chain, policy) => {
                 let subject = subject_of(table, LegacyItem::Chain(chain.clone()));
-                let plain = LegacyChain { policy: Some(policy), policies: Vec::new() };
+                let plain = LegacyChain { policy: Some(policy), policies: Vec::new(), ending: None };
                 // one that an undo puts back is whose it was
                 let first = self.restores.owner(&subject, &Snapshot::Legacy(LegacySnapshot::Chain(plain)));
                 let by = first.filter(|_| is_own).or(attribution.certainty().is_proven().then(|| attribution.owner()));
@@ -225,6 +229,11 @@ impl Recorder {
                 outline.chains.get_mut(&chain)?.chain = changed.clone();
                 let id = known(&LegacyItem::Chain(chain))?;
                 Effect::changed(id, subject, Snapshot::Legacy(LegacySnapshot::Chain(changed)))
+            }
+            Difference::Ending(chain, changed) => {
+                let item = LegacyItem::Chain(chain);
+                let after = Snapshot::Legacy(LegacySnapshot::Chain(changed));
+                Effect::changed(known(&item)?, subject_of(table, item), after)
             }
             Difference::Added(item, snapshot) => {
                 let effect = Effect::created(subject_of(table, item), Snapshot::Legacy(snapshot));
@@ -237,7 +246,7 @@ impl Recorder {
     pub(super) fn with_policies(&self, subject: &Subject, snapshot: Snapshot) -> Snapshot {
         let (
             Subject::Legacy(LegacySubject { table, item: LegacyItem::Chain(name) }),
-            Snapshot::Legacy(LegacySnapshot::Chain(LegacyChain { policy: Some(policy), policies: _ })),
+            Snapshot::Legacy(LegacySnapshot::Chain(LegacyChain { policy: Some(policy), .. })),
         ) = (subject, &snapshot)
         else {
             return snapshot;
@@ -268,7 +277,7 @@ fn subject_of(table: &LegacyTable, item: LegacyItem) -> Subject {
 fn next_policy(before: &Outline, chain: &ChainName, policy: LegacyPolicy, by: Option<Owner>) -> LegacyChain {
     match before.chains.get(chain) {
         Some(known) => known.chain.with_policy(policy, by),
-        None => LegacyChain { policy: Some(policy), policies: Vec::new() },
+        None => LegacyChain { policy: Some(policy), policies: Vec::new(), ending: None },
     }
 }
 
@@ -295,7 +304,7 @@ fn unseen(table: &LegacyTable, difference: &Difference) -> Attribution {
     }
 }
 
-/// The table a record is about; `None` for a family whose content is not read.
+/// The table a record is about; `None` for a family that is not known.
 pub(super) fn table_of(family: &str, name: &str) -> Option<LegacyTable> {
     Some(LegacyTable { family: LegacyFamily::from_word(family)?, name: name.into() })
 }

@@ -40,7 +40,7 @@ impl Differences {
         match difference {
             Difference::Added(..) => self.appeared += 1,
             Difference::Removed(_) => self.vanished += 1,
-            Difference::Policy(..) | Difference::Moved { .. } => self.changed += 1,
+            Difference::Policy(..) | Difference::Ending(..) | Difference::Moved { .. } => self.changed += 1,
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::model::ids::ChainName;
 use crate::model::legacy::{
-    LegacyChain, LegacyItem, LegacyPolicy, LegacyRule, LegacySnapshot, LegacySubject, LegacyTable,
+    LegacyChain, LegacyFamily, LegacyItem, LegacyPolicy, LegacyRule, LegacySnapshot, LegacySubject, LegacyTable,
 };
 use crate::model::live::Ruleset;
 use crate::model::nft::Family;
@@ -77,10 +77,12 @@ pub(super) fn table(sink: &mut Sink<'_>, table: &Table<'_>, only: Option<&str>) 
     if chains.is_empty() {
         return ControlFlow::Continue(());
     }
+    let is_bridge = table.name.family == LegacyFamily::Bridge;
     sink.head(0, format!("*{}", table.name.name), true, table.entry)?;
     for Chain { entry, name, chain, .. } in &chains {
-        let policy = chain.policy.map_or("-", LegacyPolicy::as_str);
-        sink.line(format!(":{name} {policy} [0:0]"), true, *entry)?;
+        let policy = chain.policy.or(chain.ending).map_or("-", LegacyPolicy::as_str);
+        let counters = if is_bridge { "" } else { " [0:0]" };
+        sink.line(format!(":{name} {policy}{counters}"), true, *entry)?;
     }
     for chain in chains {
         for (entry, _) in &chain.rules {
@@ -88,7 +90,8 @@ pub(super) fn table(sink: &mut Sink<'_>, table: &Table<'_>, only: Option<&str>) 
             sink.line(rendered.text, rendered.is_exact, *entry)?;
         }
     }
-    sink.plain("COMMIT")
+    // ebtables-legacy-save ends a table by an empty line
+    sink.plain(if is_bridge { "" } else { "COMMIT" })
 }
 
 fn text(table: &LegacyTable, chain: &ChainName, (_, snapshot): Entry<'_>, index: &Index) -> render::Rendered {

@@ -2,10 +2,10 @@
 
 use super::super::line::Line;
 use super::super::{Rendered, Surroundings};
-use super::arp;
 use super::extension::Extensions;
 use super::native::Native;
 use super::words::{plain, write_verdict};
+use super::{arp, bridge};
 use crate::decode::legacy::{Layout, Part, parts, verdict};
 use crate::model::legacy::{LegacyFamily, LegacyRule};
 
@@ -68,19 +68,23 @@ impl<'a> Fixed<'a> {
     }
 }
 
-/// `-A CHAIN ...` for a rule of a legacy table, in the words of iptables-legacy-save 1.8.9 or arptables-legacy 0.0.5.
+/// `-A CHAIN ...` for a rule of a legacy table, in the words of iptables-legacy-save 1.8.9, arptables-legacy 0.0.5 or
+/// ebtables-legacy-save 2.0.11.
 pub fn iptables_legacy(
     family: LegacyFamily,
     chain: &str,
     rule: &LegacyRule,
     surroundings: &dyn Surroundings,
 ) -> Rendered {
+    if family == LegacyFamily::Bridge {
+        return bridge::line(chain, rule);
+    }
     let mut line = Line::new();
     line.push("-A");
     plain(&mut line, chain.as_bytes());
     let written = match family {
         LegacyFamily::Ip | LegacyFamily::Ip6 => write_rule(&mut line, family == LegacyFamily::Ip6, rule, surroundings),
-        LegacyFamily::Arp => arp::write_rule(&mut line, rule),
+        LegacyFamily::Arp | LegacyFamily::Bridge => arp::write_rule(&mut line, rule),
     };
     if written.is_none() {
         line.mark(format_args!("entry of {} bytes", rule.entry.len()));

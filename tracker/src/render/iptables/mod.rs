@@ -9,6 +9,7 @@
 
 mod address;
 mod arp;
+mod bridge;
 mod connection;
 mod extension;
 mod ipv6;

@@ -113,6 +113,7 @@ pub(super) fn bits(line: &mut Line, value: u32, names: &[(u32, &str)]) -> Option
 pub(super) fn write_verdict(line: &mut Line, verdict: Verdict) {
     match verdict {
         Verdict::To(_) => {}
+        Verdict::Continue => line.push(" -j CONTINUE"),
         Verdict::Accept => line.push(" -j ACCEPT"),
         Verdict::Drop => line.push(" -j DROP"),
         Verdict::Queue => line.push(" -j QUEUE"),

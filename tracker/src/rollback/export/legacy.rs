@@ -30,8 +30,10 @@ pub(super) fn tables<'a>(plan: &'a Plan, live: &LiveState, names: &Names) -> (Ve
     }
     let (mut tables, mut refused) = (Vec::new(), Vec::new());
     for (table, steps) in by_table {
-        if table.family == LegacyFamily::Arp {
-            refused.extend(steps.into_iter().map(|step| (step, "arptables has no restore that leaves the rest")));
+        if matches!(table.family, LegacyFamily::Arp | LegacyFamily::Bridge) {
+            refused.extend(
+                steps.into_iter().map(|step| (step, "the tool of this family has no restore that leaves the rest")),
+            );
             continue;
         }
         tables.push((table.clone(), lines(table, &steps, live, names)));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::register::{Judged, Register};
 use super::{Draft, refuse_judged};
 use crate::model::ids::ChainName;
-use crate::model::legacy::{LegacyItem, LegacySnapshot, LegacySubject, LegacyTable};
+use crate::model::legacy::{LegacyFamily, LegacyItem, LegacySnapshot, LegacySubject, LegacyTable};
 use crate::model::subject::{Snapshot, Subject, describe};
 use crate::rollback::refusal::{Parties, Reason};
 use crate::rollback::step::{Action, Step};
@@ -34,6 +34,10 @@ impl Item<'_> {
         matches!(self.content, LegacySnapshot::Rule(_))
     }
 
+    fn is_of_bridge(&self) -> bool {
+        matches!(self.subject, Subject::Legacy(subject) if subject.table.family == LegacyFamily::Bridge)
+    }
+
     fn is_own_chain(&self) -> bool {
         matches!(self.content, LegacySnapshot::Chain(chain) if chain.policy.is_none())
     }
@@ -48,6 +52,15 @@ pub(super) fn plan(register: &Register<'_>, live: &[(Subject, Snapshot)], draft:
     let leading = tables.leading();
     let goes = tables.fates(&leading);
     for (index, item) in tables.items.iter().enumerate() {
+        if item.is_of_bridge() {
+            // not replaced by netdeed
+            if let Some(object) = register.object(item.subject).filter(|object| register.asks_for(object)) {
+                draft.refuse(object, Reason::LegacyTable);
+            } else {
+                refuse_judged(register, draft, &item.judged, item.subject);
+            }
+            continue;
+        }
         match (item.judged.proof(), item.content) {
             (Some(proof), LegacySnapshot::Rule(_)) if goes[index] => {
                 draft.steps.push(Step::new(&proof, item.snapshot, Action::DeleteLegacyRule));

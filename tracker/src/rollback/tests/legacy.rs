@@ -41,7 +41,8 @@ pub(super) fn listing(host: &FakeHost) -> Vec<String> {
 impl Scene {
     /// The table with built-in chains, as the kernel makes it.
     pub(super) fn legacy_table(&mut self, chains: &[&str]) {
-        let chain = |name: &&str| ChainContent { name: (*name).into(), policy: ACCEPT, rules: Vec::new() };
+        let chain =
+            |name: &&str| ChainContent { name: (*name).into(), policy: ACCEPT, ending: None, rules: Vec::new() };
         let content = LegacyContent { table: table(), chains: chains.iter().map(chain).collect() };
         for (subject, snapshot) in content.clone().into_objects() {
             self.record("kernel", (Subject::Legacy(subject), Snapshot::Legacy(snapshot)));
@@ -56,8 +57,8 @@ impl Scene {
             self.collided = true;
             return;
         }
-        chains.push(ChainContent { name: name.into(), policy: None, rules: Vec::new() });
-        let content = LegacyChain { policy: None, policies: Vec::new() };
+        chains.push(ChainContent { name: name.into(), policy: None, ending: None, rules: Vec::new() });
+        let content = LegacyChain { policy: None, policies: Vec::new(), ending: None };
         let subject = LegacySubject { table: table(), item: LegacyItem::Chain(name.into()) };
         self.record(by, (Subject::Legacy(subject), Snapshot::Legacy(LegacySnapshot::Chain(content))));
     }
@@ -83,6 +84,7 @@ fn scene(chains: &[Chain<'_>]) -> Scene {
     let content = |(name, _, policy, rules): &Chain<'_>| ChainContent {
         name: (*name).into(),
         policy: *policy,
+        ending: None,
         rules: rules.iter().map(|(_, rule)| rule.clone()).collect(),
     };
     let content = LegacyContent { table: table(), chains: chains.iter().map(content).collect() };
@@ -165,7 +167,8 @@ fn with_policy(set: &[(LegacyPolicy, Option<&str>)], live: LegacyPolicy) -> Scen
     let subject = Subject::Legacy(LegacySubject { table: table(), item: LegacyItem::Chain("FORWARD".into()) });
     let object = scene.object(&subject);
     let last = set.last().expect("one");
-    object.snapshot = Snapshot::Legacy(LegacySnapshot::Chain(LegacyChain { policy: Some(last.0), policies }));
+    object.snapshot =
+        Snapshot::Legacy(LegacySnapshot::Chain(LegacyChain { policy: Some(last.0), policies, ending: None }));
     object.digest = object.snapshot.digest();
     object.changed = last.1.map(|by| deed(by, Certainty::Exact));
     scene
