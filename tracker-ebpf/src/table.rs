@@ -58,7 +58,7 @@ pub(crate) fn netdeed_setsockopt(ctx: TracePointContext) -> u32 {
         SOL_IPV6 => option == IPT_SO_SET_REPLACE,
         _ => false,
     };
-    if level == SOL_IP && option >= IP_VS_SO_SET_ADD && option <= IP_VS_SO_SET_EDITDEST {
+    if level == SOL_IP && (IP_VS_SO_SET_ADD..=IP_VS_SO_SET_EDITDEST).contains(&option) {
         ask_ipvs(&ctx, option);
         return 0;
     }
@@ -182,9 +182,9 @@ fn describe(opened: u64, value: u64) -> bool {
     // SAFETY: as above.
     unsafe { (*record).bytes = bytes };
     if bytes as usize == BRIDGE_HEAD_BYTES {
-        entry.submit(send::QUIETLY)
+        entry.submit(send::QUIETLY);
     } else {
-        entry.discard(send::QUIETLY)
+        entry.discard(send::QUIETLY);
     }
     bytes as usize == BRIDGE_HEAD_BYTES
 }
