@@ -8,7 +8,9 @@ use netdeed_tests::node::Node;
 use netdeed_tests::tracker::{Files, Tracker};
 
 const WRITERS: usize = 32;
-/// Without forced losses.
+/// Some hundred objects, without forced losses: one process in doubt is several of them at once.
+const SMALL: Limits = Limits { unproven_per_mille: Some(10) };
+/// Thousands, without forced losses.
 const STRICT: Limits = Limits { unproven_per_mille: Some(1) };
 /// With rings and buffers that are made too small.
 const LOSSY: Limits = Limits { unproven_per_mille: None };
@@ -24,6 +26,8 @@ fn seed() -> u64 {
 
 fn run(objects: usize, config: &str, limits: Limits) {
     let node = Node::new().expect("a node");
+    // the first one makes /run/netns a mount, and files of just that moment are only found by comparison
+    node.sh("ip netns add first").expect("a network namespace");
     let files = Files::named(&node, "tracker");
     let tracker = Tracker::start(&node, &files, config).expect("a tracker");
     let run = Run { seed: seed(), writers: WRITERS, objects: number("NETDEED_OBJECTS").unwrap_or(objects) };
@@ -35,13 +39,13 @@ fn run(objects: usize, config: &str, limits: Limits) {
 
 #[test]
 fn writers_of_all_kinds_are_told_apart() {
-    run(1_000, "", STRICT);
+    run(1_000, "", SMALL);
 }
 
 #[test]
 fn writers_are_told_apart_on_a_busy_machine() {
     let _burners = Burners::start(std::thread::available_parallelism().map_or(2, usize::from));
-    run(600, "", STRICT);
+    run(600, "", SMALL);
 }
 
 #[test]

@@ -181,6 +181,7 @@ impl FanotifySource {
         let is_same = self.marks.is_same(&marks);
         self.marks = marks;
         if !is_same {
+            tracing::info!("other filesystems are watched now; what happened there before was not seen");
             self.pending.push_back(Item::Lost);
             self.learn_all();
         }
@@ -239,6 +240,7 @@ impl FanotifySource {
     /// Keeps an event of a watched path, drops all others, and follows directories that move.
     fn note(&mut self, event: Event<'_>, before_time: BootTime) {
         if event.mask & FAN_Q_OVERFLOW != 0 {
+            tracing::warn!("the kernel's queue of file events was full");
             self.pending.push_back(Item::Lost);
             self.moves.clear();
             self.learn_all(); // a move may be among the lost
@@ -308,6 +310,7 @@ impl FanotifySource {
             });
         }
         if walk.truncated || !walk.skipped.is_empty() {
+            tracing::info!(%moved, skipped = walk.skipped.len(), "not all that a moved directory brought along was seen");
             pending.push_back(Item::Lost);
         }
     }
