@@ -3,12 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, eventfd};
-
+use super::wake::Wake;
 use super::{CaptureError, Raw, RawSource};
 use crate::model::time::BootTime;
 
@@ -74,12 +73,12 @@ struct Waiting<K> {
 #[derive(Debug)]
 pub struct Looks<K> {
     waiting: Arc<Mutex<Waiting<K>>>,
-    wake: Arc<OwnedFd>,
+    wake: Wake,
 }
 
 impl<K> Clone for Looks<K> {
     fn clone(&self) -> Self {
-        Self { waiting: Arc::clone(&self.waiting), wake: Arc::clone(&self.wake) }
+        Self { waiting: Arc::clone(&self.waiting), wake: self.wake.clone() }
     }
 }
 
@@ -89,13 +88,8 @@ impl<K: Ord> Looks<K> {
     /// # Errors
     /// When the kernel gives no event descriptor.
     pub fn new() -> Result<Self, CaptureError> {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| CaptureError::Io {
-            operation: "open",
-            object: "event descriptor".to_owned(),
-            source: error.into(),
-        })?;
         let waiting = Waiting { number: 0, wanted: None, is_urgent: false };
-        Ok(Self { waiting: Arc::new(Mutex::new(waiting)), wake: Arc::new(wake) })
+        Ok(Self { waiting: Arc::new(Mutex::new(waiting)), wake: Wake::new()? })
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting<K>> {
@@ -113,19 +107,14 @@ impl<K: Ord> Looks<K> {
             });
             waiting.number
         };
-        self.wake();
+        self.wake.ring();
         number
     }
 
     /// Somebody waits for what was ordered.
     pub fn hurry(&self) {
         self.waiting().is_urgent = true;
-        self.wake();
-    }
-
-    fn wake(&self) {
-        // a full counter already means "wake up"
-        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        self.wake.ring();
     }
 }
 
@@ -163,9 +152,7 @@ impl<L: Lister> LookSource<L> {
 
     /// The next order, if it is time for it.
     fn take(&self) -> Option<(u64, Wanted<L::Key>)> {
-        let mut counter = [0; 8];
-        // nothing to read means nobody woke us
-        let _ = rustix::io::read(&*self.looks.wake, &mut counter);
+        self.looks.wake.clear();
         let mut waiting = self.looks.waiting();
         let rests = self.last.is_some_and(|(ended, took)| ended.elapsed() < took * (SHARE - 1));
         // what has to wait is taken by a later turn of the loop, which turns by itself

@@ -21,6 +21,7 @@ mod ruleset;
 pub mod scan;
 pub mod sockets;
 pub mod sysctl;
+pub mod wake;
 
 use std::os::fd::BorrowedFd;
 

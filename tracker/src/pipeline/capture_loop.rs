@@ -5,13 +5,14 @@
 //! thread, not the kernel: the queues fill up, and what they drop they count.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::attribution::requests::Window;
+use crate::capture::wake::Wake;
 use crate::capture::{CaptureError, Raw, RawSource};
 use crate::model::gap::Source;
 use crate::model::time::BootTime;
@@ -38,7 +39,7 @@ pub struct Batch {
 #[derive(Clone)]
 pub struct CommandQueue {
     waiting: Arc<Mutex<VecDeque<Command>>>,
-    wake: Arc<OwnedFd>,
+    wake: Wake,
 }
 
 impl CommandQueue {
@@ -47,25 +48,17 @@ impl CommandQueue {
     /// # Errors
     /// When the kernel gives no event descriptor.
     pub fn new() -> Result<Self, CaptureError> {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| CaptureError::Io {
-            operation: "open",
-            object: "event descriptor".to_owned(),
-            source: error.into(),
-        })?;
-        Ok(Self { waiting: Arc::default(), wake: Arc::new(wake) })
+        Ok(Self { waiting: Arc::default(), wake: Wake::new()? })
     }
 
     /// Queues an order and wakes the loop.
     pub fn send(&self, command: Command) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(command);
-        // A full counter already means "wake up".
-        let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        self.wake.ring();
     }
 
     fn take(&self) -> Vec<Command> {
-        let mut counter = [0; 8];
-        // Nothing to read means nobody woke us.
-        let _ = rustix::io::read(&*self.wake, &mut counter);
+        self.wake.clear();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 }

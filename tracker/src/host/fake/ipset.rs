@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::drifted;
 use crate::host::{HostError, Removal};
 use crate::model::ids::IpSetName;
 use crate::model::ipset::{IpSetItem, IpSetSnapshot, IpSetSubject};
@@ -37,11 +38,7 @@ impl FakeIpSets {
     pub(super) fn delete(&mut self, subject: &IpSetSubject, expected: &IpSetSnapshot) -> Result<Removal, HostError> {
         let Some(found) = self.0.get(subject) else { return Ok(Removal::AlreadyGone) };
         if found.digest() != expected.digest() {
-            return Err(HostError::Drifted {
-                object: subject.to_string(),
-                expected: expected.digest().to_string(),
-                found: found.digest().to_string(),
-            });
+            return Err(drifted(subject.to_string(), expected.digest(), found.digest()));
         }
         if subject.item == IpSetItem::Set && self.references(&subject.set) > 0 {
             let source = io::Error::other("a rule or another set uses it");

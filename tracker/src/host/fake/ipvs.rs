@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::drifted;
 use crate::host::{HostError, Removal};
 use crate::model::ipvs::{IpvsItem, IpvsService, IpvsSnapshot, IpvsSubject};
 use crate::model::subject::{Snapshot, Subject};
@@ -42,11 +43,7 @@ impl FakeIpvs {
     pub(super) fn delete(&mut self, subject: &IpvsSubject, expected: &IpvsSnapshot) -> Result<Removal, HostError> {
         let Some(found) = self.0.get(subject) else { return Ok(Removal::AlreadyGone) };
         if found.digest() != expected.digest() {
-            return Err(HostError::Drifted {
-                object: subject.to_string(),
-                expected: expected.digest().to_string(),
-                found: found.digest().to_string(),
-            });
+            return Err(drifted(subject.to_string(), expected.digest(), found.digest()));
         }
         if subject.item == IpvsItem::Service
             && let Some(other) = self.first_destination(&subject.service)

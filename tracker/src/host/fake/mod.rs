@@ -17,6 +17,7 @@ use std::io;
 
 use super::restore::Restored;
 use super::{ArchiveError, ArchivedFiles, Host, HostError, LegacyEdit, NftBatch, Removal};
+use crate::model::digest::Digest;
 use crate::model::ids::Ifindex;
 use crate::model::ipset::{IpSetSnapshot, IpSetSubject};
 use crate::model::ipvs::{IpvsSnapshot, IpvsSubject};
@@ -83,16 +84,17 @@ impl FakeHost {
     fn remove_rt(&mut self, subject: &Subject, expected: &Snapshot) -> Result<Removal, HostError> {
         let Some(found) = self.net.get(subject) else { return Ok(Removal::AlreadyGone) };
         if found.digest() != expected.digest() {
-            return Err(HostError::Drifted {
-                object: describe(subject, found),
-                expected: expected.digest().to_string(),
-                found: found.digest().to_string(),
-            });
+            return Err(drifted(describe(subject, found), expected.digest(), found.digest()));
         }
         let object = describe(subject, found);
         self.net.delete(subject).map_err(|source| HostError::Io { operation: "delete", object, source })?;
         Ok(Removal::Removed)
     }
+}
+
+/// Something else is there than was planned for.
+fn drifted(object: String, expected: Digest, found: Digest) -> HostError {
+    HostError::Drifted { object, expected: expected.to_string(), found: found.to_string() }
 }
 
 impl Host for FakeHost {
@@ -215,11 +217,7 @@ impl Host for FakeHost {
     fn remove_path(&mut self, path: &AbsPath, expected: &PathSnapshot) -> Result<Removal, HostError> {
         let Some(found) = self.files.get(path) else { return Ok(Removal::AlreadyGone) };
         if found.digest() != expected.digest() {
-            return Err(HostError::Drifted {
-                object: format!("`{path}`"),
-                expected: expected.digest().to_string(),
-                found: found.digest().to_string(),
-            });
+            return Err(drifted(format!("`{path}`"), expected.digest(), found.digest()));
         }
         let drifted = match self.files.names.get(path) {
             _ if self.mounts.is_mount_point(path) => Some("a mount point".to_owned()),
@@ -248,11 +246,7 @@ impl Host for FakeHost {
         let content = self.files.below(&mount.path);
         let is_known = |(path, now): (&AbsPath, &PathSnapshot)| losing.is_none_or(|it| it.get(path) == Some(now));
         if at != mount || found.digest() != expected.digest() || !content.iter().all(is_known) {
-            return Err(HostError::Drifted {
-                object: format!("`{mount}`"),
-                expected: expected.digest().to_string(),
-                found: found.digest().to_string(),
-            });
+            return Err(drifted(format!("`{mount}`"), expected.digest(), found.digest()));
         }
         self.mounts.unmount(mount.id).map_err(|code| HostError::Io {
             operation: "unmount",

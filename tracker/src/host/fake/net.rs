@@ -88,11 +88,9 @@ impl FakeNet {
         match subject {
             Subject::Link(ifindex) => self.delete_link(*ifindex),
             Subject::Address(address) => {
-                let before = self.objects.clone();
-                self.forget_address(address);
-                let is_gone = |(subject, _): &(Subject, Snapshot)| !self.objects.contains_key(subject);
-                let gone: Vec<(Subject, Snapshot)> = before.into_iter().filter(is_gone).collect();
-                self.forget_routes(address.ifindex, &gone);
+                // what would go along is refused by who asks
+                let gone = self.objects.remove_entry(subject);
+                self.forget_routes(address.ifindex, gone.as_slice());
                 Ok(())
             }
             Subject::Qdisc(_) | Subject::TrafficClass(_) | Subject::Filter(_) => self.delete_traffic(subject),
@@ -115,18 +113,6 @@ impl FakeNet {
         };
         let found = self.objects.iter().find(goes_along).filter(|_| is_primary);
         found.map(|(subject, content)| describe(subject, content))
-    }
-
-    /// Drops an address, and with a primary IPv4 one the secondary ones of its subnet.
-    fn forget_address(&mut self, gone: &AddressSubject) {
-        let removed = self.objects.remove(&Subject::Address(gone.clone()));
-        let was_primary = matches!(&removed, Some(Snapshot::Address(content)) if !is_secondary(content));
-        self.objects.retain(|subject, content| match (subject, content) {
-            (Subject::Address(address), Snapshot::Address(content)) => {
-                !(was_primary && shares_subnet(gone, address) && is_secondary(content))
-            }
-            _ => true,
-        });
     }
 
     /// Drops the routes that the kernel kept for addresses that are gone, and every route and neighbour with the link's
